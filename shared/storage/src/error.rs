@@ -1,0 +1,121 @@
+//! Errors of the database itself. They know no HTTP; an internal cause never reaches a client.
+
+use std::{error::Error as StdError, io};
+
+/// A statement could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No connection, a lost one, or none free in time. Trying again later makes sense.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// The disk or the quota is full. Reads still work.
+    #[error("the database has no space left")]
+    Full(#[source] sqlx::Error),
+    /// The batch writer has ended: the process is stopping.
+    #[error("the database is closed")]
+    Closed,
+    /// A row holds what no version of us wrote.
+    #[error("unexpected content in {table}.{column}")]
+    Corrupt {
+        table: &'static str,
+        column: &'static str,
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    #[error("a statement failed")]
+    Internal(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    pub(crate) fn corrupt(
+        table: &'static str,
+        column: &'static str,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::Corrupt { table, column, source: source.into() }
+    }
+}
+
+/// `SQLITE_FULL` (13), and Postgres class 53 `disk_full` and `insufficient_resources`' disk form.
+fn is_full(error: &dyn sqlx::error::DatabaseError) -> bool {
+    matches!(error.code().as_deref(), Some("13" | "53100"))
+}
+
+/// `SQLITE_BUSY` (5) and its extended forms; Postgres classes 08 (connection), 57P0x (shutting down, starting up), 53300
+/// (too many connections) and 57014 (statement timeout).
+fn is_unavailable(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().is_some_and(|code| {
+        matches!(code.as_ref(), "5" | "261" | "517" | "53300" | "57014" | "57P01" | "57P02" | "57P03")
+            || (code.len() == 5 && code.starts_with("08"))
+    })
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) if is_full(database.as_ref()) => Self::Full(error),
+            sqlx::Error::Database(database) if is_unavailable(database.as_ref()) => Self::Unavailable(error),
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            _ => Self::Internal(error),
+        }
+    }
+}
+
+/// Why a database could not be opened. Every text is one sentence for the operator, without a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("another llm-api server holds {path}: stop it first, or give this one its own LLM_API_DATA_DIR")]
+    HeldByAnother { path: String },
+    #[error(
+        "{path} is a database of the Python service and is never opened for writing: bring its data over with \
+         `llm-api import --source {path}`"
+    )]
+    LegacyFile { path: String },
+    #[error(
+        "the database was written by a newer llm-api (migration {version}): install that version, or restore a backup"
+    )]
+    Newer { version: i64 },
+    #[error("the database is behind this llm-api: run `llm-api migrate` first")]
+    Behind,
+    #[error(
+        "migration {version} in the database is not the one this llm-api was built with: restore a backup or ask for help"
+    )]
+    Changed { version: i64 },
+    #[error("LLM_API_DATABASE_URL: {0}")]
+    Address(String),
+    #[error(
+        "schema \"{schema}\" does not exist and this role may not make it: run `CREATE SCHEMA \"{schema}\" AUTHORIZATION \"{role}\"` as its owner"
+    )]
+    SchemaMissing { schema: String, role: String },
+    #[error(
+        "connections arrive in schema \"{found}\" instead of \"{wanted}\": the pooler drops the search_path, so use the direct or session address"
+    )]
+    WrongSchema { wanted: String, found: String },
+    #[error("cannot use {path}: {source}")]
+    File {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot connect to the database: {reason}")]
+    Connect {
+        reason: String,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("cannot prepare the database: {0}")]
+    Prepare(#[source] sqlx::Error),
+    #[error("a migration failed: {0}")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+}
+
+impl OpenError {
+    /// Whether trying again later can help (the database is down), rather than a change of settings.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Prepare(_))
+    }
+}

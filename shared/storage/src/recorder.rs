@@ -1,0 +1,287 @@
+//! Usage rows in batches: one task takes whatever has queued up and writes it in one transaction.
+//!
+//! A request waits for its own row before its last byte goes out, so an acknowledged reply is never without its row;
+//! while one batch commits the next one gathers, which keeps the cost of a row small under load. A request that is
+//! still running after [`HOLD_OPEN`] gets a `running` row; a faster one is written once.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use llm_api_domain::{Clock, ProviderId, RequestId, RequestStatus, Timestamp, TokenId, TokenUsage, UserId};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use crate::{StoreError, db::SqliteDb, dialect::DbTime, store::Backend};
+
+/// How long a request may run before its row is written as `running`.
+const HOLD_OPEN: Duration = Duration::from_secs(1);
+/// How long to wait before rows that could not be written are tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Rows kept in memory while the database is away; beyond that the oldest are dropped, and the log says so.
+const MAX_BACKLOG: usize = 10_000;
+/// Rows in one transaction.
+const MAX_BATCH: usize = 256;
+
+/// What is written of one generating request.
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    pub id: RequestId,
+    pub user: UserId,
+    /// `None` for the static key.
+    pub token: Option<TokenId>,
+    /// Which of our endpoints it came by, for example `chat_completions`.
+    pub endpoint: &'static str,
+    pub provider: ProviderId,
+    pub model: String,
+    pub streamed: bool,
+    pub status: RequestStatus,
+    pub error_code: Option<&'static str>,
+    pub usage: TokenUsage,
+    pub started_at: Timestamp,
+    pub first_byte_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+enum Event {
+    Opened(Box<RequestRecord>),
+    Settled(Box<RequestRecord>, Option<oneshot::Sender<Result<(), StoreError>>>),
+    Used(TokenId, Timestamp),
+    Close(oneshot::Sender<()>),
+}
+
+/// The queue to the batch writer. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    queue: mpsc::UnboundedSender<Event>,
+}
+
+impl Recorder {
+    pub(crate) fn start(backend: Backend, clock: Clock) -> Self {
+        // Unbounded: the limit on requests in flight bounds it, and a row must never be refused.
+        let (queue, events) = mpsc::unbounded_channel();
+        let writer = Writer { backend, clock, held: HashMap::new(), backlog: VecDeque::new(), used: HashMap::new() };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends with the queue; requests wait for it inside their response"
+        )]
+        tokio::spawn(writer.run(events));
+        Self { queue }
+    }
+
+    /// Notes that a request runs; written only if it runs long.
+    pub fn opened(&self, record: RequestRecord) {
+        self.send(Event::Opened(Box::new(record)));
+    }
+
+    /// Writes the outcome of a request and waits until it is committed.
+    ///
+    /// # Errors
+    /// When it could not be written now: it is kept and tried again, so the caller goes on.
+    pub async fn settle(&self, record: RequestRecord) -> Result<(), StoreError> {
+        let (done, written) = oneshot::channel();
+        self.send(Event::Settled(Box::new(record), Some(done)));
+        written.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The same from a place that cannot wait, such as a drop guard.
+    pub fn settle_detached(&self, record: RequestRecord) {
+        self.send(Event::Settled(Box::new(record), None));
+    }
+
+    /// Notes that a token was used.
+    pub fn token_used(&self, token: TokenId, now: Timestamp) {
+        self.send(Event::Used(token, now));
+    }
+
+    /// Writes everything that is queued, then ends.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        self.send(Event::Close(done));
+        // The writer may have ended before: then everything is written already.
+        let _ = closed.await;
+    }
+
+    fn send(&self, event: Event) {
+        if self.queue.send(event).is_err() {
+            tracing::debug!("a usage row came after the store was closed");
+        }
+    }
+}
+
+struct Writer {
+    backend: Backend,
+    clock: Clock,
+    /// Running requests not yet written, with the moment they are due.
+    held: HashMap<RequestId, (Instant, Box<RequestRecord>)>,
+    /// Rows that could not be written.
+    backlog: VecDeque<Box<RequestRecord>>,
+    used: HashMap<TokenId, Timestamp>,
+}
+
+impl Writer {
+    async fn run(mut self, mut events: mpsc::UnboundedReceiver<Event>) {
+        let mut buffer = Vec::with_capacity(MAX_BATCH);
+        loop {
+            let due = self.next_due();
+            let received = match due {
+                Some(due) => tokio::time::timeout_at(due, events.recv_many(&mut buffer, MAX_BATCH)).await,
+                None => Ok(events.recv_many(&mut buffer, MAX_BATCH).await),
+            };
+            if received == Ok(0) {
+                return;
+            }
+            let mut rows = Vec::new();
+            let mut waiting = Vec::new();
+            let mut closing = None;
+            for event in buffer.drain(..) {
+                match event {
+                    Event::Opened(record) => {
+                        self.held.insert(record.id, (Instant::now() + HOLD_OPEN, record));
+                    }
+                    Event::Settled(record, done) => {
+                        self.held.remove(&record.id);
+                        rows.push(record);
+                        waiting.extend(done);
+                    }
+                    Event::Used(token, at) => {
+                        self.used.insert(token, at);
+                    }
+                    Event::Close(done) => closing = Some(done),
+                }
+            }
+            self.take_due(&mut rows);
+            self.flush(rows, waiting).await;
+            if let Some(done) = closing {
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let retry = (!self.backlog.is_empty()).then(|| Instant::now() + RETRY_AFTER);
+        self.held.values().map(|(due, _)| *due).chain(retry).min()
+    }
+
+    /// Adds the requests that have run long enough to be written as running, and the backlog.
+    fn take_due(&mut self, rows: &mut Vec<Box<RequestRecord>>) {
+        rows.splice(0..0, self.backlog.drain(..));
+        let now = Instant::now();
+        let due: Vec<RequestId> = self.held.iter().filter(|(_, (due, _))| *due <= now).map(|(id, _)| *id).collect();
+        rows.extend(due.iter().filter_map(|id| self.held.remove(id)).map(|(_, record)| record));
+    }
+
+    async fn flush(&mut self, rows: Vec<Box<RequestRecord>>, waiting: Vec<oneshot::Sender<Result<(), StoreError>>>) {
+        if rows.is_empty() && self.used.is_empty() {
+            return;
+        }
+        let used: Vec<(TokenId, Timestamp)> = self.used.drain().collect();
+        match self.write(&rows, &used).await {
+            Ok(()) => {
+                for done in waiting {
+                    let _ = done.send(Ok(()));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, source = std::error::Error::source(&error), rows = rows.len(), "usage rows could not be written");
+                let can_retry = matches!(error, StoreError::Unavailable(_) | StoreError::Full(_));
+                for done in waiting {
+                    let _ = done.send(Err(StoreError::Closed));
+                }
+                if can_retry {
+                    self.keep(rows);
+                } else {
+                    self.write_one_by_one(rows).await;
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, rows: Vec<Box<RequestRecord>>) {
+        self.backlog.extend(rows);
+        let excess = self.backlog.len().saturating_sub(MAX_BACKLOG);
+        if excess > 0 {
+            self.backlog.drain(..excess);
+            tracing::error!(rows = excess, "usage rows dropped: the database has been away for too long");
+        }
+    }
+
+    /// One row that the database refuses must not take its neighbours along.
+    async fn write_one_by_one(&mut self, rows: Vec<Box<RequestRecord>>) {
+        for row in rows {
+            if let Err(error) = self.write(std::slice::from_ref(&row), &[]).await {
+                tracing::error!(%error, request_id = %row.id, "a usage row was refused by the database");
+            }
+        }
+    }
+
+    async fn write(&self, rows: &[Box<RequestRecord>], used: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
+        macro_rules! statements {
+            ($db:expr) => {{
+                for row in rows {
+                    $db.execute(bind_row!(row, self.clock.now())).await?;
+                }
+                for (token, at) in used {
+                    let query = sqlx::query("UPDATE user_tokens SET last_used_at = $1 WHERE id = $2");
+                    $db.execute(query.bind(DbTime(*at)).bind(token.as_uuid())).await?;
+                }
+                $db.finish().await
+            }};
+        }
+        match &self.backend {
+            Backend::Sqlite(pools) => {
+                let mut db: SqliteDb = pools.usage_writer().await?;
+                statements!(db)
+            }
+            Backend::Postgres(pool) => {
+                let mut db = pool.writer().await?;
+                statements!(db)
+            }
+        }
+    }
+}
+
+/// A `running` row never overwrites an outcome: batches that were retried may come in the other order.
+const UPSERT: &str = "
+    INSERT INTO requests (id, user_id, token_id, endpoint, provider, model, streamed, status, error_code, prompt_tokens,
+        completion_tokens, total_tokens, cached_tokens, reasoning_tokens, started_at, first_byte_at, finished_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, model = excluded.model, status = excluded.status,
+        error_code = excluded.error_code, prompt_tokens = excluded.prompt_tokens,
+        completion_tokens = excluded.completion_tokens, total_tokens = excluded.total_tokens,
+        cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,
+        first_byte_at = excluded.first_byte_at, finished_at = excluded.finished_at
+    WHERE requests.status = 'running'";
+
+macro_rules! bind_row {
+    ($row:expr, $now:expr) => {{
+        let row: &RequestRecord = $row;
+        let finished = match row.status {
+            RequestStatus::Running => None,
+            _ => Some(row.finished_at.unwrap_or($now)),
+        };
+        sqlx::query(UPSERT)
+            .bind(row.id.as_uuid())
+            .bind(row.user.as_uuid())
+            .bind(row.token.map(TokenId::as_uuid))
+            .bind(row.endpoint)
+            .bind(row.provider.as_str())
+            .bind(row.model.as_str())
+            .bind(row.streamed)
+            .bind(row.status.as_str())
+            .bind(row.error_code)
+            .bind(row.usage.prompt_tokens)
+            .bind(row.usage.completion_tokens)
+            .bind(row.usage.total_tokens)
+            .bind(row.usage.cached_tokens)
+            .bind(row.usage.reasoning_tokens)
+            .bind(DbTime(row.started_at))
+            .bind(row.first_byte_at.map(DbTime))
+            .bind(finished.map(DbTime))
+    }};
+}
+use bind_row;

@@ -1,0 +1,131 @@
+//! [`Store`]: the handle that handlers clone, and the pools behind it.
+
+use std::{fs::File, sync::Arc};
+
+use sqlx::{PgPool, SqlitePool};
+
+use crate::{
+    Invites, ProviderKeys, Recorder, Requests, StoreError, Tokens, Users, VaultCanaries,
+    db::{Conn, Db, PostgresDb, SqliteDb},
+};
+
+/// The database. Cheap to clone; one per process.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) backend: Backend,
+    pub(crate) recorder: Recorder,
+    /// The operating system's lock on an SQLite file, held as long as the store lives.
+    pub(crate) _lock: Option<Arc<File>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.backend {
+            Backend::Sqlite(_) => "Store(SQLite)",
+            Backend::Postgres(_) => "Store(Postgres)",
+        })
+    }
+}
+
+#[derive(Clone)]
+pub(crate) enum Backend {
+    Sqlite(SqlitePools),
+    Postgres(PostgresPool),
+}
+
+/// SQLite takes one writer at a time, so the writers share one connection and readers never wait for them.
+#[derive(Clone)]
+pub(crate) struct SqlitePools {
+    pub(crate) read: SqlitePool,
+    pub(crate) write: SqlitePool,
+    /// Usage rows: commits here are not flushed to the platter one by one (see `docs/adr/0004-usage-rows.md`).
+    pub(crate) usage: SqlitePool,
+}
+
+impl SqlitePools {
+    pub(crate) async fn reader(&self) -> Result<SqliteDb, StoreError> {
+        Ok(Db::new(Conn::Pooled(self.read.acquire().await?), true))
+    }
+
+    /// `BEGIN IMMEDIATE`: a plain `BEGIN` that reads and then writes fails under concurrency in spite of a busy timeout.
+    pub(crate) async fn writer(&self) -> Result<SqliteDb, StoreError> {
+        Ok(Db::new(Conn::Tx(self.write.begin_with("BEGIN IMMEDIATE").await?), true))
+    }
+
+    pub(crate) async fn usage_writer(&self) -> Result<SqliteDb, StoreError> {
+        Ok(Db::new(Conn::Tx(self.usage.begin_with("BEGIN IMMEDIATE").await?), true))
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct PostgresPool {
+    pub(crate) pool: PgPool,
+}
+
+impl PostgresPool {
+    pub(crate) async fn reader(&self) -> Result<PostgresDb, StoreError> {
+        Ok(Db::new(Conn::Pooled(self.pool.acquire().await?), true))
+    }
+
+    pub(crate) async fn writer(&self) -> Result<PostgresDb, StoreError> {
+        Ok(Db::new(Conn::Tx(self.pool.begin().await?), true))
+    }
+}
+
+impl Store {
+    pub fn users(&self) -> Users<'_> {
+        Users(self)
+    }
+
+    pub fn tokens(&self) -> Tokens<'_> {
+        Tokens(self)
+    }
+
+    pub fn invites(&self) -> Invites<'_> {
+        Invites(self)
+    }
+
+    pub fn provider_keys(&self) -> ProviderKeys<'_> {
+        ProviderKeys(self)
+    }
+
+    pub fn requests(&self) -> Requests<'_> {
+        Requests(self)
+    }
+
+    pub fn vault_canaries(&self) -> VaultCanaries<'_> {
+        VaultCanaries(self)
+    }
+
+    /// Where usage rows go: written in batches, by a task of this store.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// "SQLite" or "Postgres".
+    pub fn kind(&self) -> &'static str {
+        match self.backend {
+            Backend::Sqlite(_) => "SQLite",
+            Backend::Postgres(_) => "Postgres",
+        }
+    }
+
+    /// Whether the database answers and can be written: what `/ready` asks.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        on_read!(self, db => db.scalar(sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM users WHERE FALSE")).await?);
+        Ok(())
+    }
+
+    /// Writes what is still queued and closes every connection.
+    pub async fn close(&self) {
+        self.recorder.close().await;
+        match &self.backend {
+            Backend::Sqlite(pools) => {
+                pools.usage.close().await;
+                pools.read.close().await;
+                pools.write.close().await;
+            }
+            Backend::Postgres(pool) => pool.pool.close().await,
+        }
+    }
+}
