@@ -1,0 +1,19 @@
+//! Settings, state and the layers around every router.
+
+mod config;
+mod data_dir;
+mod finish;
+mod logging;
+mod open;
+mod settings;
+mod state;
+
+pub use config::{
+    Config, ConfigError, DatabaseTarget, Limits, LogFormat, LogLevel, LoggingConfig, ProviderConfig, ResponseMode,
+    UpstreamSettings,
+};
+pub use finish::finish;
+pub use logging::init_logging;
+pub use open::{StartError, open, open_store};
+pub use settings::{EffectiveSetting, Kind, SETTINGS, Setting, Sources, settings_table};
+pub use state::AppState;

@@ -1,0 +1,15 @@
+//! Passwords, tokens and the vault for provider keys. The only owner of `argon2` and `aes-gcm`.
+
+mod envelope;
+mod master_key;
+mod new_password;
+mod password;
+mod random;
+mod token;
+
+pub use envelope::{CANARY, OpenError, Opened, SealContext, Vault};
+pub use master_key::{MasterKey, WeakKey};
+pub use new_password::{PasswordProblem, check_new_password};
+pub use password::{GateError, PasswordGate, Verified};
+pub use random::{RandomError, fill};
+pub use token::{PlainToken, TokenHash, TokenKind};

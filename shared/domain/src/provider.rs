@@ -111,6 +111,12 @@ impl ProviderId {
         }
     }
 
+    /// Whether token counts come in streams when `stream_options.include_usage` asks for them. Mistral always sends them
+    /// and refuses the unknown member.
+    pub const fn counts_in_streams_on_request(self) -> bool {
+        !matches!(self, Self::Mistral)
+    }
+
     /// Whether the user can store a credential: everywhere but on the operator's own server.
     pub const fn takes_stored_key(self) -> bool {
         !matches!(self, Self::Local)

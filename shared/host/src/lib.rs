@@ -1,0 +1,55 @@
+//! Runs a router as an AWS Lambda function: buffered or streaming is a setting beside `InvokeMode`, not code.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+};
+
+use axum::{Router, extract::Request, middleware::map_request};
+use lambda_http::request::RequestContext;
+use llm_api_app::{AppState, Config, ResponseMode, Sources, finish, init_logging, open};
+use llm_api_domain::Clock;
+use llm_api_storage::OpenMode;
+use llm_api_web::PeerAddress;
+use tokio::sync::watch;
+
+pub use lambda_http::Error;
+
+/// Serves `router` until the environment is taken away.
+///
+/// # Errors
+/// When the settings or the database do not allow to start; the text goes to the function's log.
+pub async fn lambda(router: impl Into<Router<AppState>>) -> Result<(), Error> {
+    let (config, warnings) = Config::load(&Sources::from_process())?;
+    init_logging(&config)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let response_mode = config.response_mode;
+    // Lambda ends the environment by itself: nothing here ever asks running streams to end.
+    let (_running, stop) = watch::channel(false);
+    let state = open(Arc::new(config), OpenMode::Function, Clock::system(), stop).await?;
+    let router = finish(router.into(), state).layer(map_request(client_address));
+    match response_mode {
+        ResponseMode::Buffered => lambda_http::run(router).await,
+        ResponseMode::Stream => lambda_http::run_with_streaming_response(router).await,
+    }
+}
+
+/// API Gateway tells the client's address in the event; no header is needed.
+async fn client_address(mut request: Request) -> Request {
+    let address = request.extensions().get::<RequestContext>().and_then(source_ip);
+    if let Some(address) = address {
+        request.extensions_mut().insert(PeerAddress(address));
+    }
+    request
+}
+
+fn source_ip(context: &RequestContext) -> Option<IpAddr> {
+    let text = match context {
+        RequestContext::ApiGatewayV1(context) => context.identity.source_ip.as_deref(),
+        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref(),
+        _ => None,
+    };
+    text?.parse().ok()
+}

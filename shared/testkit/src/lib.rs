@@ -1,0 +1,25 @@
+//! What tests stand on: a real PostgreSQL, a scripted provider, a real model, Lambda's runtime API, our binaries.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test kit owns its tasks and fails by panicking"
+)]
+
+mod client;
+mod counterparts;
+mod lambda;
+mod postgres;
+mod process;
+mod provider;
+mod serve;
+mod temp;
+
+pub use client::{Http, HttpError, HttpReply, HttpRequest};
+pub use counterparts::{RealModel, run_sdk};
+pub use lambda::{FunctionProcess, LambdaReply, LambdaRuntime, LambdaStream};
+pub use postgres::{Cluster, TestDatabase, Tls};
+pub use process::{Finished, Server, free_port, run, target_binary};
+pub use provider::{FakeProvider, MODELS, ProviderRequest, UNICODE};
+pub use temp::TempDir;

@@ -1,0 +1,24 @@
+//! What every endpoint shares: errors, extractors, throttles, and the edge around the router.
+
+mod address;
+mod audit;
+mod caller;
+mod edge;
+mod error;
+mod family;
+mod inspect;
+mod json;
+mod relay_error;
+mod sse;
+mod throttles;
+
+pub use address::{ClientAddress, PeerAddress, TrustedProxies};
+pub use audit::Audit;
+pub use caller::{Account, Admin, Any, AuthState, Caller, Generate, Keys, Permission};
+pub use edge::{EdgeState, edge, method_not_allowed, not_found, panicked};
+pub use error::{ApiError, Detail, ErrorBody, Problem};
+pub use family::{Family, in_family};
+pub use inspect::check_json;
+pub use json::{BodyLimits, Json, LargeBody, LargeJson, OptionalJson, Path, Query, lenient_integer};
+pub use sse::{HEARTBEAT, event_stream};
+pub use throttles::{Throttle, ThrottleKey, Throttles};

@@ -1,0 +1,58 @@
+//! The layers that every host puts around the router.
+
+use std::sync::Arc;
+
+use axum::{Router, middleware::from_fn_with_state};
+use http::{HeaderName, HeaderValue, Method, header};
+use llm_api_web::{EdgeState, TrustedProxies, edge, method_not_allowed, not_found, panicked};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+
+use crate::{AppState, Config};
+
+/// Gives the router its state, its fallbacks and its edge.
+pub fn finish(router: Router<AppState>, state: AppState) -> Router {
+    let edge_state = EdgeState {
+        clock: state.auth.clock.clone(),
+        trusted_proxies: Arc::new(TrustedProxies(state.config.trusted_proxies.clone())),
+        in_flight: Arc::default(),
+        max_in_flight: state.config.limits.max_in_flight,
+    };
+    let cors = cors(&state.config);
+    let router = router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(edge_state, edge));
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+/// Off unless origins are listed.
+fn cors(config: &Config) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> =
+        config.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    if origins.is_empty() {
+        return None;
+    }
+    let headers = [
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        HeaderName::from_static("x-api-key"),
+        HeaderName::from_static("anthropic-version"),
+        HeaderName::from_static("anthropic-beta"),
+        HeaderName::from_static("idempotency-key"),
+    ];
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(headers)
+        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
+        .max_age(std::time::Duration::from_secs(600));
+    Some(layer)
+}

@@ -1,0 +1,189 @@
+//! From settings to a running state. Every refusal is one sentence for the operator.
+
+use std::{io, sync::Arc};
+
+use llm_api_crypto::{MasterKey, PasswordGate, TokenHash, Vault};
+use llm_api_domain::{Clock, ProviderId};
+use llm_api_relay::{ProviderSettings, Relay, RelayConfig, ServerKey, StreamLimits};
+use llm_api_storage::{DatabaseAddress, OpenError, OpenMode, OpenOptions, Store, StoreError};
+use llm_api_upstream::{Client, ClientError, EndpointError, Origin, UpstreamConfig};
+use llm_api_web::{AuthState, Throttles};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch;
+use url::Url;
+
+use crate::{AppState, Config, ConfigError, DatabaseTarget, data_dir};
+
+/// Why the process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("{0}")]
+    Key(String),
+    #[error("{path}: {source}")]
+    DataDir {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("a setting holds an address that cannot be used: {0}")]
+    Endpoint(#[from] EndpointError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the database failed while starting: {0}")]
+    Store(#[from] StoreError),
+    #[error("the operating system gave no random bytes")]
+    Random,
+}
+
+impl StartError {
+    /// 75: try again later, or another server holds the file. 78: a setting must change. 1: anything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Open(OpenError::HeldByAnother { .. }) => 75,
+            Self::Open(error) if error.is_transient() => 1,
+            Self::Config(_) | Self::Open(_) | Self::Key(_) | Self::DataDir { .. } | Self::Endpoint(_) => 78,
+            Self::Client(_) | Self::Store(_) | Self::Random => 1,
+        }
+    }
+}
+
+/// Opens the database that the settings name.
+pub async fn open_store(config: &Config, mode: OpenMode, clock: &Clock) -> Result<Store, StartError> {
+    let options = OpenOptions {
+        address: address(config)?,
+        migration_address: match &config.migration_database_url {
+            Some(url) => Some(parse(config, url)?),
+            None => None,
+        },
+        schema: config.database_schema.clone(),
+        max_connections: config.database_max_connections,
+        mode,
+        clock: clock.clone(),
+    };
+    Ok(Store::open(options).await?)
+}
+
+fn address(config: &Config) -> Result<DatabaseAddress, StartError> {
+    match &config.database {
+        DatabaseTarget::Sqlite(path) => {
+            if let Some(folder) = path.parent() {
+                data_dir::create(folder)?;
+            }
+            Ok(DatabaseAddress::sqlite(path))
+        }
+        DatabaseTarget::Url(url) => parse(config, url),
+    }
+}
+
+fn parse(config: &Config, url: &SecretString) -> Result<DatabaseAddress, StartError> {
+    Ok(DatabaseAddress::parse(url.expose_secret(), &config.data_dir, config.database_root_cert.as_deref())?)
+}
+
+/// Opens everything. `stop` turns true when running streams must end.
+pub async fn open(
+    config: Arc<Config>,
+    mode: OpenMode,
+    clock: Clock,
+    stop: watch::Receiver<bool>,
+) -> Result<AppState, StartError> {
+    // Before the database: what cannot work with these settings must not touch any data.
+    let providers = providers(&config)?;
+    let client = Client::new(&upstream(&config, &clock)?)?;
+    let key = master_key(&config)?;
+    let store = open_store(&config, mode, &clock).await?;
+    let vault = vault(&config, key, &store, &clock).await?;
+    let limits = StreamLimits::new(config.limits.max_streams, config.limits.max_streams_per_user);
+    let relay = Relay::new(RelayConfig {
+        store: store.clone(),
+        vault,
+        client,
+        clock: clock.clone(),
+        providers,
+        limits,
+        default_model: config.default_model.clone(),
+        heartbeat: config.upstream.heartbeat,
+        stop,
+    });
+    let static_key = config.api_key.as_ref().map(|key| TokenHash::of(key.expose_secret()));
+    Ok(AppState {
+        auth: AuthState { store, clock, static_key },
+        relay,
+        passwords: PasswordGate::default(),
+        throttles: Throttles::default(),
+        config,
+    })
+}
+
+fn providers(config: &Config) -> Result<ProviderSettings, StartError> {
+    let base_urls: Vec<(ProviderId, String)> =
+        config.providers.iter().map(|(provider, settings)| (*provider, settings.base_url.clone())).collect();
+    let server_keys = config.providers.iter().filter_map(|(provider, settings)| {
+        settings.api_key.clone().map(|secret| ServerKey { provider: *provider, secret })
+    });
+    let allow = config.base_url_allow.iter().map(|origin| Origin::parse(origin)).collect::<Result<Vec<_>, _>>()?;
+    Ok(ProviderSettings::new(&base_urls, config.local_base_url.as_deref(), server_keys.collect(), allow)?)
+}
+
+fn upstream(config: &Config, clock: &Clock) -> Result<UpstreamConfig, StartError> {
+    let settings = &config.upstream;
+    let proxy = settings.proxy.as_ref().map(|proxy| Url::parse(proxy.expose_secret())).transpose();
+    Ok(UpstreamConfig {
+        connect_timeout: settings.connect_timeout,
+        first_byte_timeout: settings.first_byte_timeout,
+        idle_timeout: settings.idle_timeout,
+        total_timeout: settings.total_timeout,
+        proxy: proxy.map_err(|_| StartError::Key("LLM_API_UPSTREAM_PROXY is no URL".to_owned()))?,
+        clock: clock.clone(),
+        ..UpstreamConfig::default()
+    })
+}
+
+/// The encryption key from the settings, or on SQLite the one in the data directory.
+fn master_key(config: &Config) -> Result<MasterKey, StartError> {
+    let Some(text) = &config.encryption_key else {
+        return match &config.database {
+            DatabaseTarget::Sqlite(_) => {
+                data_dir::create(&config.data_dir)?;
+                data_dir::encryption_key(&config.data_dir)
+            }
+            // Two processes on one database must agree on the key, so none can make it up.
+            DatabaseTarget::Url(_) => Err(StartError::Key(
+                "LLM_API_ENCRYPTION_KEY must be set with Postgres; `llm-api keys generate` prints one".to_owned(),
+            )),
+        };
+    };
+    let key = parse_key("LLM_API_ENCRYPTION_KEY", text)?;
+    if config.api_key.as_ref().is_some_and(|api_key| key.equals_text(api_key.expose_secret())) {
+        return Err(StartError::Key("LLM_API_ENCRYPTION_KEY must not be the same as LLM_API_API_KEY".to_owned()));
+    }
+    Ok(key)
+}
+
+fn parse_key(setting: &str, text: &SecretString) -> Result<MasterKey, StartError> {
+    MasterKey::parse(text.expose_secret()).map_err(|reason| StartError::Key(format!("{setting}: {reason}")))
+}
+
+/// Builds the vault and makes sure that it is the one this database was written with.
+async fn vault(config: &Config, key: MasterKey, store: &Store, clock: &Clock) -> Result<Vault, StartError> {
+    let old = config.encryption_keys_old.iter().map(|text| parse_key("LLM_API_ENCRYPTION_KEYS_OLD", text));
+    let vault = Vault::new(key, old.collect::<Result<Vec<_>, _>>()?);
+    let canaries = store.vault_canaries().list().await?;
+    let opens = canaries.iter().any(|(_, sealed)| vault.open_canary(sealed).is_ok());
+    if !canaries.is_empty() && !opens {
+        return Err(StartError::Key(
+            "the encryption key is not the one this database was used with: set LLM_API_ENCRYPTION_KEY (or restore \
+             encryption.key) to the earlier key, or name that one in LLM_API_ENCRYPTION_KEYS_OLD"
+                .to_owned(),
+        ));
+    }
+    let current = vault.key_id();
+    if !canaries.iter().any(|(id, _)| *id == current) {
+        let sealed = vault.seal_canary().map_err(|_| StartError::Random)?;
+        store.vault_canaries().put(&current, &sealed, clock.now()).await?;
+    }
+    Ok(vault)
+}

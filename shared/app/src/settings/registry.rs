@@ -1,0 +1,203 @@
+//! The table of all settings: documentation, `llm-api config` and the reader all start here.
+
+use llm_api_domain::ProviderId;
+
+/// What all variable names start with.
+pub(crate) const PREFIX: &str = "LLM_API_";
+
+/// How an empty value is read: a text falls back to its default, anything else refuses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    /// `true/false/1/0/yes/no/on/off/t/f/y/n`, in any case.
+    Flag,
+    /// A whole number of 0 or more.
+    Whole,
+    /// Seconds, fractions allowed.
+    Seconds,
+}
+
+/// One setting. Its variable is [`Setting::variable`]; appended `_FILE` names a file that holds the value.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Without the prefix `LLM_API_`.
+    pub name: &'static str,
+    /// A name of the Python service that is still read.
+    pub old_name: Option<&'static str>,
+    pub kind: Kind,
+    /// Never shown; may also come from a systemd credential.
+    pub secret: bool,
+    pub default: Option<&'static str>,
+    /// One line for people.
+    pub help: &'static str,
+    /// Its place in the YAML file, beside its own name in lower case at the top level.
+    pub yaml: Option<&'static str>,
+}
+
+impl Setting {
+    /// The environment variable, such as `LLM_API_PORT`.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name)
+    }
+
+    /// Its own name, then its old one.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.old_name)
+    }
+
+    /// The name of its systemd credential, such as `database-url`.
+    pub(crate) fn credential(&self) -> String {
+        self.name.to_ascii_lowercase().replace('_', "-")
+    }
+
+    const fn new(kind: Kind, name: &'static str, default: Option<&'static str>, help: &'static str) -> Self {
+        Self { name, old_name: None, kind, secret: false, default, help, yaml: None }
+    }
+
+    const fn yaml(mut self, key: &'static str) -> Self {
+        self.yaml = Some(key);
+        self
+    }
+
+    const fn formerly(mut self, name: &'static str) -> Self {
+        self.old_name = Some(name);
+        self
+    }
+}
+
+const fn text(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting::new(Kind::Text, name, Some(default), help)
+}
+
+const fn optional(name: &'static str, help: &'static str) -> Setting {
+    Setting::new(Kind::Text, name, None, help)
+}
+
+const fn secret(name: &'static str, help: &'static str) -> Setting {
+    let mut setting = Setting::new(Kind::Text, name, None, help);
+    setting.secret = true;
+    setting
+}
+
+const fn flag(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting::new(Kind::Flag, name, Some(default), help)
+}
+
+const fn whole(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting::new(Kind::Whole, name, Some(default), help)
+}
+
+const fn seconds(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting::new(Kind::Seconds, name, Some(default), help)
+}
+
+const fn base_url(name: &'static str, provider: ProviderId, yaml: &'static str) -> Setting {
+    Setting::new(Kind::Text, name, provider.default_base_url(), "Where this provider's API lives").yaml(yaml)
+}
+
+const fn fallback_key(name: &'static str, yaml: &'static str) -> Setting {
+    secret(name, "Key for users who stored none of their own for this provider").yaml(yaml)
+}
+
+/// The providers that have `<NAME>_BASE_URL` and `<NAME>_API_KEY`.
+pub(crate) const CONFIGURABLE_PROVIDERS: [ProviderId; 8] = [
+    ProviderId::Openai,
+    ProviderId::Xai,
+    ProviderId::Deepseek,
+    ProviderId::Groq,
+    ProviderId::Openrouter,
+    ProviderId::Mistral,
+    ProviderId::Together,
+    ProviderId::Fireworks,
+];
+
+pub(crate) const CONFIG_FILE: Setting = text("CONFIG_FILE", "config.yaml", "YAML file to read");
+
+/// Every setting this release reads, in the order that lists show them.
+pub const SETTINGS: &[Setting] = &[
+    text("HOST", "127.0.0.1", "Address to listen on").yaml("server.host"),
+    whole("PORT", "8080", "Port to listen on; 0 takes a free one").yaml("server.port"),
+    text("DATA_DIR", "./data", "Folder of the SQLite file and the generated key file")
+        .formerly("MODEL_PATH")
+        .yaml("storage.model_path"),
+    secret("DATABASE_URL", "sqlite: or postgres:// address; none is SQLite in the data folder")
+        .yaml("persistence.database_url"),
+    optional("DATABASE_SCHEMA", "PostgreSQL schema that holds the tables").yaml("persistence.database_schema"),
+    secret("MIGRATION_DATABASE_URL", "Direct or session address for migrations, where DATABASE_URL is a pooler"),
+    whole("DATABASE_MAX_CONNECTIONS", "10", "Most database connections of this process"),
+    optional("DATABASE_ROOT_CERT", "PEM file that the database server's certificate is checked against (sslrootcert)"),
+    secret("ENCRYPTION_KEY", "Key of the vault: 32 bytes in base64, base64url or hex"),
+    secret("ENCRYPTION_KEYS_OLD", "Former keys of the vault, separated by commas; they only decrypt"),
+    secret("API_KEY", "Static key of the service account; none when empty").yaml("auth.api_key"),
+    flag("INVITE_REQUIRED", "true", "Whether registration needs an invite"),
+    text("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL").yaml("server.log_level"),
+    text("LOG_FORMAT", "auto", "human, json, or auto: human on a terminal"),
+    flag("VERBOSE_LOGS", "false", "DEBUG everywhere, the libraries included"),
+    text("APP_VERSION", env!("CARGO_PKG_VERSION"), "What /version answers"),
+    CONFIG_FILE,
+    text("DEFAULT_MODEL", "llama-3.1-8b-instant", "Text model of requests that name none").yaml("defaults.model"),
+    text("LOCAL_BASE_URL", "http://127.0.0.1:11434/v1", "The operator's own OpenAI-compatible server"),
+    flag("ENABLE_LOCAL_MODELS", "true", "Whether local: models are offered").yaml("local.enable_local_models"),
+    optional("BASE_URL_ALLOW", "Origins that stored endpoints may name although they are private or plain http"),
+    base_url("OPENAI_BASE_URL", ProviderId::Openai, "providers.openai.base_url"),
+    fallback_key("OPENAI_API_KEY", "providers.openai.api_key"),
+    base_url("XAI_BASE_URL", ProviderId::Xai, "providers.xai.base_url"),
+    fallback_key("XAI_API_KEY", "providers.xai.api_key"),
+    base_url("DEEPSEEK_BASE_URL", ProviderId::Deepseek, "providers.deepseek.base_url"),
+    fallback_key("DEEPSEEK_API_KEY", "providers.deepseek.api_key"),
+    base_url("GROQ_BASE_URL", ProviderId::Groq, "providers.groq.base_url"),
+    fallback_key("GROQ_API_KEY", "providers.groq.api_key"),
+    base_url("OPENROUTER_BASE_URL", ProviderId::Openrouter, "providers.openrouter.base_url"),
+    fallback_key("OPENROUTER_API_KEY", "providers.openrouter.api_key"),
+    base_url("MISTRAL_BASE_URL", ProviderId::Mistral, "providers.mistral.base_url"),
+    fallback_key("MISTRAL_API_KEY", "providers.mistral.api_key"),
+    base_url("TOGETHER_BASE_URL", ProviderId::Together, "providers.together.base_url"),
+    fallback_key("TOGETHER_API_KEY", "providers.together.api_key"),
+    base_url("FIREWORKS_BASE_URL", ProviderId::Fireworks, "providers.fireworks.base_url"),
+    fallback_key("FIREWORKS_API_KEY", "providers.fireworks.api_key"),
+    optional("UPSTREAM_PROXY", "http or https proxy for calls to providers"),
+    seconds("UPSTREAM_CONNECT_TIMEOUT_SECONDS", "5", "Longest wait for a connection to a provider"),
+    seconds("UPSTREAM_FIRST_BYTE_TIMEOUT_SECONDS", "120", "Longest wait for a provider's first byte"),
+    seconds("UPSTREAM_IDLE_TIMEOUT_SECONDS", "120", "Longest pause between bytes of a provider"),
+    seconds("UPSTREAM_TOTAL_TIMEOUT_SECONDS", "900", "Longest call to a provider"),
+    seconds("HEARTBEAT_SECONDS", "15", "Time between comments on a silent stream"),
+    whole("MAX_IN_FLIGHT", "512", "Most requests at once"),
+    whole("MAX_STREAMS", "256", "Most streams at once"),
+    whole("MAX_STREAMS_PER_USER", "8", "Most streams of one user at once"),
+    whole("MAX_BODY_BYTES", "1048576", "Largest request body"),
+    whole("MAX_GENERATE_BODY_BYTES", "20971520", "Largest request body where text is generated"),
+    optional("TRUSTED_PROXIES", "Addresses or CIDR ranges whose X-Forwarded-For is believed"),
+    optional("CORS_ORIGINS", "Origins that browsers may call from; none when empty"),
+    seconds("SHUTDOWN_REQUEST_SECONDS", "10", "Time that requests have to end at shutdown"),
+    seconds("SHUTDOWN_STREAM_SECONDS", "50", "Time that streams have to end at shutdown"),
+    text("RESPONSE_MODE", "buffered", "buffered or stream; read on AWS Lambda only"),
+];
+
+/// Settings of the Python service that are refused on purpose; having one set is worth a warning of its own.
+pub(crate) const JWT_SECRET: Setting = secret("JWT_SECRET", "Not offered").yaml("auth.jwt_secret");
+pub(crate) const LOCAL_ONLY: Setting = flag("LOCAL_ONLY", "false", "Not offered").yaml("auth.local_only");
+
+pub(crate) fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+/// Whether `name` (upper case, without the prefix) is read in any form.
+pub(crate) fn is_known(name: &str) -> bool {
+    let exact = |name: &str| all().any(|setting| setting.names().any(|known| known == name));
+    exact(name) || name.strip_suffix("_FILE").is_some_and(exact)
+}
+
+/// Whether the YAML key (dotted, lower case) is read.
+pub(crate) fn is_known_yaml(key: &str) -> bool {
+    all().any(|setting| setting.yaml == Some(key) || (setting.name != CONFIG_FILE.name && own_yaml_key(setting) == key))
+}
+
+/// The key that every setting has at the top level of the YAML file.
+pub(crate) fn own_yaml_key(setting: &Setting) -> String {
+    setting.name.to_ascii_lowercase()
+}
+
+fn all() -> impl Iterator<Item = &'static Setting> {
+    const NOT_OFFERED: &[Setting] = &[JWT_SECRET, LOCAL_ONLY];
+    SETTINGS.iter().chain(NOT_OFFERED)
+}

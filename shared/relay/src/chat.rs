@@ -1,0 +1,207 @@
+//! Chat completions for clients that speak them: the provider's own bytes pass through.
+
+use async_stream::stream;
+use bytes::Bytes;
+use futures_util::Stream;
+use llm_api_domain::{ProviderId, RequestStatus, TokenUsage};
+use llm_api_storage::{KeyStatus, RequestRecord};
+use llm_api_upstream::{
+    Call, Reply, UpstreamError, sse,
+    wire::openai::{self, ChatBody},
+};
+
+use crate::{
+    Relay, RelayError, Subject, Target,
+    limits::StreamPlace,
+    meter::Meter,
+    pump::{PendingReply, Pump, Pumped},
+};
+
+/// A chat completion as the client asked for it.
+#[derive(Debug)]
+pub struct ChatCall {
+    pub subject: Subject,
+    pub body: ChatBody,
+}
+
+/// One piece of a streamed reply.
+#[derive(Debug)]
+pub enum ChatEvent {
+    /// Whole events, as the provider wrote them.
+    Events(Bytes),
+    Heartbeat,
+    /// The stream is over, and is not complete.
+    Failed(RelayError),
+}
+
+/// The answer, and who gave it.
+pub struct ChatReply<S> {
+    pub provider: ProviderId,
+    /// The provider's name of the model.
+    pub model: String,
+    pub content: S,
+}
+
+impl<S> std::fmt::Debug for ChatReply<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatReply").field("provider", &self.provider).field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+impl Relay {
+    /// Answers in one piece.
+    pub async fn chat(&self, call: ChatCall) -> Result<ChatReply<Bytes>, RelayError> {
+        let ChatCall { subject, body } = call;
+        let target = self.route_named(subject.user, body.model(), None).await?;
+        let mut meter = self.meter(subject, &target, "chat_completions", false);
+        let body = body.to_provider(&target.model, false);
+        match self.call(&target, body, false).await {
+            Ok(Reply::Complete(complete)) => {
+                self.note_key(subject.user, &target, KeyStatus::Valid).await;
+                meter.first_byte();
+                meter.usage(complete.completion.usage.unwrap_or_default());
+                meter.settle(RequestStatus::Completed, None).await;
+                Ok(ChatReply { provider: target.provider, model: target.model, content: complete.body })
+            }
+            Ok(Reply::Stream(_)) => {
+                let reason = "it streamed although one piece was asked for".to_owned();
+                Err(self.fail(subject, &target, meter, UpstreamError::BadResponse { reason }).await)
+            }
+            Err(error) => Err(self.fail(subject, &target, meter, error).await),
+        }
+    }
+
+    /// Answers with a stream. An error that shows before its first piece is an error of the request.
+    pub async fn chat_stream(
+        &self,
+        call: ChatCall,
+    ) -> Result<ChatReply<impl Stream<Item = ChatEvent> + Send + use<>>, RelayError> {
+        let ChatCall { subject, body } = call;
+        let place = self.0.config.limits.take(subject.user)?;
+        let target = self.route_named(subject.user, body.model(), None).await?;
+        let meter = self.meter(subject, &target, "chat_completions", true);
+        // The provider's counts only come when asked for; a client that did not ask does not see them.
+        let ask_usage = !body.wants_usage() && target.provider.counts_in_streams_on_request();
+        let reply = self.pending(&target, body.to_provider(&target.model, ask_usage), true);
+        let config = &self.0.config;
+        let pump = match Pump::start(target.provider, reply, config.heartbeat, config.stop.clone()).await {
+            Ok(pump) => pump,
+            Err(error) => return Err(self.fail_with(subject, &target, meter, error).await),
+        };
+        let (provider, model) = (target.provider, target.model.clone());
+        let content = self.clone().pass_through(subject, target, meter, place, pump, ask_usage);
+        Ok(ChatReply { provider, model, content })
+    }
+
+    fn pass_through(
+        self,
+        subject: Subject,
+        target: Target,
+        mut meter: Meter,
+        place: StreamPlace,
+        mut pump: Pump,
+        hide_usage: bool,
+    ) -> impl Stream<Item = ChatEvent> + Send + use<> {
+        stream! {
+            let _place = place;
+            loop {
+                match pump.next().await {
+                    Pumped::Idle => yield ChatEvent::Heartbeat,
+                    Pumped::Event(event) => {
+                        meter.first_byte();
+                        let Some(data) = sse::data(&event) else {
+                            yield ChatEvent::Events(event);
+                            continue;
+                        };
+                        if openai::is_done(&data) {
+                            // The row is committed before the client learns that the reply is complete.
+                            self.note_key(subject.user, &target, KeyStatus::Valid).await;
+                            meter.settle(RequestStatus::Completed, None).await;
+                            pump.drain().await;
+                            yield ChatEvent::Events(event);
+                            return;
+                        }
+                        if openai::is_error(&data) {
+                            let error = UpstreamError::from_error_body(&data, target.secret.as_ref());
+                            yield ChatEvent::Failed(self.fail(subject, &target, meter, error).await);
+                            return;
+                        }
+                        if let Some(usage) = openai::usage_of_chunk(&data) {
+                            meter.usage(usage);
+                            if hide_usage && openai::is_usage_only(&data) {
+                                continue;
+                            }
+                        }
+                        yield ChatEvent::Events(event);
+                    }
+                    Pumped::End => {
+                        let reason = "the stream ended without its final event".to_owned();
+                        yield ChatEvent::Failed(self.fail(subject, &target, meter, UpstreamError::Died { reason }).await);
+                        return;
+                    }
+                    Pumped::Failed(error) => {
+                        yield ChatEvent::Failed(self.fail_with(subject, &target, meter, error).await);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn meter(&self, subject: Subject, target: &Target, endpoint: &'static str, streamed: bool) -> Meter {
+        let config = &self.0.config;
+        let record = RequestRecord {
+            id: subject.request,
+            user: subject.user,
+            token: subject.token,
+            endpoint,
+            provider: target.provider,
+            model: target.model.clone(),
+            streamed,
+            status: RequestStatus::Running,
+            error_code: None,
+            usage: TokenUsage::default(),
+            started_at: config.clock.now(),
+            first_byte_at: None,
+            finished_at: None,
+        };
+        Meter::start(config.store.recorder().clone(), config.clock.clone(), record)
+    }
+
+    pub(crate) async fn call(&self, target: &Target, body: Bytes, accept_stream: bool) -> Result<Reply, UpstreamError> {
+        let call = Call { endpoint: &target.endpoint, secret: target.secret.as_ref(), body, accept_stream };
+        self.0.config.client.chat(call).await
+    }
+
+    /// The same call as a value that outlives the handler.
+    pub(crate) fn pending(&self, target: &Target, body: Bytes, accept_stream: bool) -> PendingReply {
+        let (relay, target) = (self.clone(), target.clone());
+        Box::pin(async move { relay.call(&target, body, accept_stream).await })
+    }
+
+    pub(crate) async fn fail(
+        &self,
+        subject: Subject,
+        target: &Target,
+        meter: Meter,
+        error: UpstreamError,
+    ) -> RelayError {
+        self.fail_with(subject, target, meter, RelayError::Upstream { provider: target.provider, error }).await
+    }
+
+    /// Settles a request that did not succeed, and marks the key when the provider rejected it.
+    pub(crate) async fn fail_with(
+        &self,
+        subject: Subject,
+        target: &Target,
+        meter: Meter,
+        error: RelayError,
+    ) -> RelayError {
+        if let RelayError::Upstream { error: UpstreamError::KeyRejected { .. }, .. } = &error {
+            self.note_key(subject.user, target, KeyStatus::Rejected).await;
+        }
+        let status = if meter.has_begun() { RequestStatus::Incomplete } else { RequestStatus::Failed };
+        meter.settle(status, Some(error.code())).await;
+        error
+    }
+}

@@ -1,0 +1,63 @@
+use llm_api_domain::{Modality, ProviderId};
+use llm_api_storage::StoreError;
+use llm_api_upstream::UpstreamError;
+
+/// Why a request was not generated. Knows no HTTP.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    #[error("Model not found: {0}")]
+    ModelNotFound(String),
+    #[error("No {0} model available; store a provider key or start a local model server")]
+    NoModelAvailable(Modality),
+    #[error("Provider '{0}' is not supported here")]
+    UnsupportedProvider(String),
+    #[error("Modality '{0}' is not supported here")]
+    UnsupportedModality(Modality),
+    #[error("No key is stored for {0}; store one with POST /v1/users/provider-keys")]
+    ProviderNotConfigured(ProviderId),
+    /// The ciphertext does not open, or was sealed for another address than the provider's present one.
+    #[error("The stored key for {0} cannot be used any more; store it again")]
+    KeyUnusable(ProviderId),
+    #[error("You have as many streams open as one user may have; close one first")]
+    UserStreams,
+    #[error("The server has as many streams open as it can take")]
+    ServerStreams,
+    #[error("The server is stopping; try again")]
+    Stopping,
+    #[error("{provider}: {error}")]
+    Upstream {
+        provider: ProviderId,
+        #[source]
+        error: UpstreamError,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RelayError {
+    /// The word for programs; it stands in replies, usage rows and metrics alike.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ModelNotFound(_) => "model_not_found",
+            Self::NoModelAvailable(_) => "no_model_available",
+            Self::UnsupportedProvider(_) => "unsupported_provider",
+            Self::UnsupportedModality(_) => "unsupported_modality",
+            Self::ProviderNotConfigured(_) => "provider_not_configured",
+            Self::KeyUnusable(_) => "provider_key_unusable",
+            Self::UserStreams | Self::ServerStreams => "too_many_streams",
+            Self::Stopping => "server_stopping",
+            Self::Upstream { error, .. } => match error {
+                UpstreamError::Unreachable { .. } => "upstream_unreachable",
+                UpstreamError::Timeout { .. } => "upstream_timeout",
+                UpstreamError::RateLimited { insufficient_quota: true, .. } => "insufficient_quota",
+                UpstreamError::RateLimited { .. } => "upstream_rate_limited",
+                UpstreamError::KeyRejected { .. } => "provider_key_rejected",
+                UpstreamError::Refused { .. } => "provider_refused_request",
+                UpstreamError::Failed { .. } => "upstream_error",
+                UpstreamError::BadResponse { .. } => "upstream_bad_response",
+                UpstreamError::Died { .. } => "upstream_interrupted",
+            },
+            Self::Store(_) => "storage_error",
+        }
+    }
+}

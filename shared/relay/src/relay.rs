@@ -1,0 +1,70 @@
+use std::{sync::Arc, time::Duration};
+
+use llm_api_crypto::Vault;
+use llm_api_domain::{Clock, ProviderId, RequestId, TokenId, UserId};
+use llm_api_storage::Store;
+use llm_api_upstream::{Client, Endpoint, UpstreamError};
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use crate::{ProviderSettings, StreamLimits, catalogue::Catalogue};
+
+/// Who generates.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    pub user: UserId,
+    /// `None` for the static key.
+    pub token: Option<TokenId>,
+    pub request: RequestId,
+}
+
+/// What the relay is made of.
+#[derive(Debug)]
+pub struct RelayConfig {
+    pub store: Store,
+    pub vault: Vault,
+    pub client: Client,
+    pub clock: Clock,
+    pub providers: ProviderSettings,
+    pub limits: StreamLimits,
+    /// For requests that name no model.
+    pub default_model: String,
+    /// A stream that is silent for so long gets a comment, so that nobody on the way closes it.
+    pub heartbeat: Duration,
+    /// Turns true when running streams must end.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Generates. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Relay(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: RelayConfig,
+    pub(crate) catalogue: Catalogue,
+}
+
+impl Relay {
+    pub fn new(config: RelayConfig) -> Self {
+        Self(Arc::new(Inner { config, catalogue: Catalogue::default() }))
+    }
+
+    pub fn vault(&self) -> &Vault {
+        &self.0.config.vault
+    }
+
+    pub fn providers(&self) -> &ProviderSettings {
+        &self.0.config.providers
+    }
+
+    /// Tries a credential by asking for the provider's list of models.
+    pub async fn probe(&self, endpoint: &Endpoint, secret: &SecretString) -> Result<usize, UpstreamError> {
+        self.0.config.client.models(endpoint, Some(secret)).await.map(|models| models.len())
+    }
+
+    /// Whether the provider is one that this build can call.
+    pub fn can_call(provider: ProviderId) -> bool {
+        provider.family() != llm_api_domain::WireFamily::Unsupported
+    }
+}

@@ -1,0 +1,143 @@
+//! The outermost layer: request id, client address, the limit on requests in flight, errors written in the caller's
+//! family, security headers, one log line.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use llm_api_domain::{Clock, RequestId};
+use tracing::Instrument as _;
+
+use crate::{
+    ApiError, ClientAddress, PeerAddress, TrustedProxies,
+    family::{Family, render},
+};
+
+/// What the edge needs to know. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct EdgeState {
+    pub clock: Clock,
+    pub trusted_proxies: Arc<TrustedProxies>,
+    /// Requests being worked on, and the most there may be.
+    pub in_flight: Arc<AtomicUsize>,
+    pub max_in_flight: usize,
+}
+
+/// Gives its place back when the response's head is ready, or the request is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The middleware.
+pub async fn edge(State(state): State<EdgeState>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::new(state.clock.now());
+    let peer = request.extensions().get::<PeerAddress>().copied();
+    let address = peer.map(|PeerAddress(peer)| state.trusted_proxies.client(peer, request.headers()));
+    request.extensions_mut().insert(id);
+    request.extensions_mut().insert(ClientAddress(address));
+    let span = tracing::info_span!("request", request_id = %id);
+
+    let place = Place(Arc::clone(&state.in_flight));
+    let route = tracing::enabled!(tracing::Level::INFO).then(|| {
+        let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+        (request.method().clone(), matched.unwrap_or_else(|| "unmatched".to_owned()))
+    });
+    let response = if state.in_flight.fetch_add(1, Ordering::Relaxed) >= state.max_in_flight {
+        ApiError::overloaded("The server has as many requests as it can take", Duration::from_secs(1)).into_response()
+    } else {
+        next.run(request).instrument(span.clone()).await
+    };
+    drop(place);
+
+    let mut response = span.in_scope(|| write_error(response, id));
+    finish_headers(response.headers_mut(), id);
+    if let Some((method, route)) = route {
+        let status = response.status().as_u16();
+        let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+        span.in_scope(|| tracing::info!(%method, route, status, milliseconds, "answered"));
+    }
+    response
+}
+
+/// Writes the body of an [`ApiError`] that a handler or an extractor answered with, and logs its cause.
+fn write_error(mut response: Response, id: RequestId) -> Response {
+    let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
+    let family = response.extensions().get::<Family>().copied().unwrap_or_default();
+    let parts = error.into_parts();
+    if let Some(cause) = &parts.cause {
+        let mut causes = Vec::new();
+        let mut source = cause.source();
+        while let Some(error) = source {
+            causes.push(error.to_string());
+            source = error.source();
+        }
+        let status = parts.status.as_u16();
+        if parts.status.is_server_error() {
+            tracing::error!(status, code = %parts.code, cause = %cause, causes = causes.join(": "), "a request failed");
+        } else {
+            tracing::info!(status, code = %parts.code, cause = %cause, "a request was refused");
+        }
+    }
+    let headers = std::mem::take(response.headers_mut());
+    let mut written = render(parts, family, id.to_string());
+    for (name, value) in headers {
+        // What a layer inside added stays; what describes the empty body goes.
+        if let Some(name) = name.filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE) {
+            written.headers_mut().append(name, value);
+        }
+    }
+    written
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+fn finish_headers(headers: &mut HeaderMap, id: RequestId) {
+    let mut text = uuid::Uuid::encode_buffer();
+    let text = id.as_uuid().hyphenated().encode_lower(&mut text);
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// The fallback for unknown paths.
+pub async fn not_found() -> ApiError {
+    ApiError::route_not_found()
+}
+
+/// The fallback for known paths and other methods.
+pub async fn method_not_allowed() -> ApiError {
+    ApiError::method_not_allowed()
+}
+
+/// For the layer that catches panics: one broken request is a 500, never a dead connection.
+pub fn panicked(payload: Box<dyn Any + Send>) -> Response {
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned());
+    ApiError::internal(message).into_response()
+}

@@ -1,0 +1,80 @@
+//! The API families: each has its own error body, made here from the same [`ApiError`].
+
+use axum::{Router, middleware::map_response, response::Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::error::{ErrorBody, Parts};
+
+/// Whose error format a route speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    #[default]
+    Native,
+    Openai,
+    /// Read by OpenAI SDKs and by native clients alike: both forms in one body.
+    Shared,
+}
+
+/// Makes every error of `router` speak `family`.
+pub fn in_family<S: Clone + Send + Sync + 'static>(router: Router<S>, family: Family) -> Router<S> {
+    router.layer(map_response(move |mut response: Response| async move {
+        response.extensions_mut().insert(family);
+        response
+    }))
+}
+
+/// The reply for an error: status, headers and the family's body.
+pub(crate) fn render(parts: Parts, family: Family, request_id: String) -> Response {
+    let native = || ErrorBody { detail: parts.detail.clone(), code: parts.code.clone(), request_id: request_id.clone() };
+    let error = || {
+        json!({
+            "message": parts.message(),
+            "type": openai_type(parts.status),
+            "param": parts.param,
+            "code": openai_code(parts.status, &parts.code),
+        })
+    };
+    let body = match family {
+        Family::Native => json!(native()),
+        Family::Openai => json!({ "error": error(), "code": parts.code, "request_id": request_id }),
+        Family::Shared => {
+            let ErrorBody { detail, code, request_id } = native();
+            json!({ "detail": detail, "error": error(), "code": code, "request_id": request_id })
+        }
+    };
+    let mut response = Response::new(body.to_string().into());
+    *response.status_mut() = openai_status(parts.status, family);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(after) = parts.retry_after {
+        // Whole seconds, rounded up: earlier would be refused again.
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+    response
+}
+
+/// OpenAI answers content problems with 400, never 422: its SDKs map the status to a class.
+fn openai_status(status: StatusCode, family: Family) -> StatusCode {
+    match (family, status) {
+        (Family::Openai, StatusCode::UNPROCESSABLE_ENTITY) => StatusCode::BAD_REQUEST,
+        _ => status,
+    }
+}
+
+fn openai_type(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        StatusCode::FORBIDDEN => "permission_error",
+        status if status.is_server_error() => "server_error",
+        _ => "invalid_request_error",
+    }
+}
+
+fn openai_code(status: StatusCode, code: &str) -> String {
+    match (status, code) {
+        (StatusCode::UNAUTHORIZED, _) => "invalid_api_key".to_owned(),
+        _ => code.to_owned(),
+    }
+}
