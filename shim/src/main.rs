@@ -1,1 +1,28 @@
-fn main() {}
+//! `llm-api`: the server, and the commands of its operator.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the face of the program")]
+
+mod cli;
+mod commands;
+mod exit;
+mod serve;
+mod welcome;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("llm-api: cannot start its threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(cli::run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            eprintln!("llm-api: {exit}");
+            ExitCode::from(exit.code())
+        }
+    }
+}

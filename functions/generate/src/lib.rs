@@ -1,0 +1,14 @@
+//! Generation in the native format.
+
+mod generate;
+mod request;
+mod response;
+mod stream;
+
+use llm_api_app::AppState;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The group's routes and its piece of the OpenAPI document.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(generate::generate))
+}

@@ -1,0 +1,14 @@
+//! The caller's own provider keys.
+
+mod delete;
+mod list;
+mod store;
+mod view;
+
+use llm_api_app::AppState;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The group's routes and its piece of the OpenAPI document.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list::list, store::store)).routes(routes!(delete::delete))
+}

@@ -1,17 +1,15 @@
 //! Runs a router as an AWS Lambda function: buffered or streaming is a setting beside `InvokeMode`, not code.
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
-use axum::{Router, extract::Request, middleware::map_request};
+use axum::{extract::Request, middleware::map_request};
 use lambda_http::request::RequestContext;
 use llm_api_app::{AppState, Config, ResponseMode, Sources, finish, init_logging, open};
 use llm_api_domain::Clock;
 use llm_api_storage::OpenMode;
 use llm_api_web::PeerAddress;
 use tokio::sync::watch;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use lambda_http::Error;
 
@@ -19,7 +17,7 @@ pub use lambda_http::Error;
 ///
 /// # Errors
 /// When the settings or the database do not allow to start; the text goes to the function's log.
-pub async fn lambda(router: impl Into<Router<AppState>>) -> Result<(), Error> {
+pub async fn lambda(router: OpenApiRouter<AppState>) -> Result<(), Error> {
     let (config, warnings) = Config::load(&Sources::from_process())?;
     init_logging(&config)?;
     for warning in warnings {

@@ -12,7 +12,7 @@ use llm_api_storage::KeyStatus;
 use llm_api_upstream::{Endpoint, ListedModel};
 use secrecy::SecretString;
 
-use crate::{Credential, Relay, RelayError};
+use crate::{Credential, Relay, RelayError, route::split_prefix};
 
 const KEEP: Duration = Duration::from_secs(300);
 /// A provider that did not answer is asked again sooner.
@@ -46,6 +46,11 @@ impl CatalogueEntry {
             _ => self.model.id.clone(),
         }
     }
+
+    /// Whether `id` names this model: its own id, alone or with the provider's prefix.
+    pub fn is_asked_for_by(&self, id: &str) -> bool {
+        id == self.model.id || split_prefix(id) == Some((self.provider, self.model.id.as_str()))
+    }
 }
 
 /// A provider that the caller can use, with what a call needs.
@@ -75,7 +80,9 @@ impl Relay {
                 continue;
             }
             let Ok(Some(endpoint)) = config.providers.endpoint(key.provider, key.base_url.as_deref()) else { continue };
-            let Ok(secret) = Credential::open(&config.vault, user, &key, &endpoint.origin().to_string()) else { continue };
+            let Ok(secret) = Credential::open(&config.vault, user, &key, &endpoint.origin().to_string()) else {
+                continue;
+            };
             sources.push(Source { key: (key.provider, Some(key.id)), endpoint, secret: Some(secret) });
         }
         for provider in config.providers.shared() {

@@ -44,7 +44,10 @@ pub struct ChatReply<S> {
 
 impl<S> std::fmt::Debug for ChatReply<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChatReply").field("provider", &self.provider).field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("ChatReply")
+            .field("provider", &self.provider)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 

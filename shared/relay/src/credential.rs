@@ -108,11 +108,5 @@ impl Credential {
 }
 
 fn context(id: ProviderKeyId, owner: UserId, provider: ProviderId, origin: &str) -> SealContext<'_> {
-    SealContext {
-        purpose: PURPOSE,
-        record: id.as_uuid(),
-        owner: owner.as_uuid(),
-        provider: provider.as_str(),
-        origin,
-    }
+    SealContext { purpose: PURPOSE, record: id.as_uuid(), owner: owner.as_uuid(), provider: provider.as_str(), origin }
 }

@@ -38,6 +38,10 @@ impl StreamLimits {
         Self(Arc::new(Inner { max, max_per_user, open: Mutex::default() }))
     }
 
+    pub(crate) fn open(&self) -> usize {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+
     pub(crate) fn take(&self, user: UserId) -> Result<StreamPlace, RelayError> {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= self.0.max {

@@ -50,6 +50,16 @@ impl Relay {
         Self(Arc::new(Inner { config, catalogue: Catalogue::default() }))
     }
 
+    /// Whether running streams were asked to end.
+    pub fn is_stopping(&self) -> bool {
+        *self.0.config.stop.borrow()
+    }
+
+    /// How many streams are open now.
+    pub fn open_streams(&self) -> usize {
+        self.0.config.limits.open()
+    }
+
     pub fn vault(&self) -> &Vault {
         &self.0.config.vault
     }

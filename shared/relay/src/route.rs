@@ -98,11 +98,8 @@ impl Relay {
             WireFamily::OpenaiChat => {}
             WireFamily::Unsupported => return Err(RelayError::UnsupportedProvider(provider.to_string())),
         }
-        let stored = if provider.takes_stored_key() {
-            config.store.provider_keys().sealed(user, provider).await?
-        } else {
-            None
-        };
+        let stored =
+            if provider.takes_stored_key() { config.store.provider_keys().sealed(user, provider).await? } else { None };
         let base_url = stored.as_ref().and_then(|key| key.base_url.as_deref());
         let endpoint = config
             .providers

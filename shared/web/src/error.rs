@@ -7,6 +7,7 @@ use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use llm_api_crypto::GateError;
 use llm_api_storage::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -115,8 +116,13 @@ impl ApiError {
     }
 
     pub fn too_large(limit: usize) -> Self {
-        let limit = if limit >= 1024 * 1024 { format!("{} MiB", limit / 1024 / 1024) } else { format!("{limit} bytes") };
-        Self::text(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", format!("The request body is larger than {limit}"))
+        let limit =
+            if limit >= 1024 * 1024 { format!("{} MiB", limit / 1024 / 1024) } else { format!("{limit} bytes") };
+        Self::text(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            format!("The request body is larger than {limit}"),
+        )
     }
 
     pub fn unsupported_media_type() -> Self {
@@ -224,5 +230,16 @@ impl From<StoreError> for ApiError {
             }
             StoreError::Corrupt { .. } | StoreError::Internal(_) => Self::internal(error),
         }
+    }
+}
+
+/// What a client sees when a password could not be checked or hashed.
+pub fn gate_error(error: GateError) -> ApiError {
+    match error {
+        GateError::Busy { retry_after } => {
+            ApiError::overloaded("Too many people are signing in at the moment; try again shortly", retry_after)
+        }
+        GateError::PasswordTooLong => ApiError::invalid_field("password", "at most 1024 bytes"),
+        GateError::Random(_) | GateError::Failed => ApiError::internal(error),
     }
 }

@@ -1,14 +1,17 @@
 //! The API families: each has its own error body, made here from the same [`ApiError`].
 
-use axum::{Router, middleware::map_response, response::Response};
+use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::error::{ErrorBody, Parts};
+use crate::{
+    ApiError,
+    error::{ErrorBody, Parts},
+};
 
 /// Whose error format a route speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Family {
+pub(crate) enum Family {
     #[default]
     Native,
     Openai,
@@ -16,25 +19,23 @@ pub enum Family {
     Shared,
 }
 
-/// Makes every error of `router` speak `family`.
-pub fn in_family<S: Clone + Send + Sync + 'static>(router: Router<S>, family: Family) -> Router<S> {
-    router.layer(map_response(move |mut response: Response| async move {
-        response.extensions_mut().insert(family);
-        response
-    }))
+/// For `map_response`: errors of these routes are OpenAI's.
+pub async fn openai_family(mut response: Response) -> Response {
+    response.extensions_mut().insert(Family::Openai);
+    response
+}
+
+/// For `map_response`: errors of these routes are read by both.
+pub async fn shared_family(mut response: Response) -> Response {
+    response.extensions_mut().insert(Family::Shared);
+    response
 }
 
 /// The reply for an error: status, headers and the family's body.
 pub(crate) fn render(parts: Parts, family: Family, request_id: String) -> Response {
-    let native = || ErrorBody { detail: parts.detail.clone(), code: parts.code.clone(), request_id: request_id.clone() };
-    let error = || {
-        json!({
-            "message": parts.message(),
-            "type": openai_type(parts.status),
-            "param": parts.param,
-            "code": openai_code(parts.status, &parts.code),
-        })
-    };
+    let native =
+        || ErrorBody { detail: parts.detail.clone(), code: parts.code.clone(), request_id: request_id.clone() };
+    let error = || openai_object(&parts);
     let body = match family {
         Family::Native => json!(native()),
         Family::Openai => json!({ "error": error(), "code": parts.code, "request_id": request_id }),
@@ -53,6 +54,20 @@ pub(crate) fn render(parts: Parts, family: Family, request_id: String) -> Respon
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     response
+}
+
+/// The `error` object of OpenAI's format, as it stands in bodies and in streams.
+pub fn openai_error(error: ApiError) -> Value {
+    json!({ "error": openai_object(&error.into_parts()) })
+}
+
+fn openai_object(parts: &Parts) -> Value {
+    json!({
+        "message": parts.message(),
+        "type": openai_type(parts.status),
+        "param": parts.param,
+        "code": openai_code(parts.status, &parts.code),
+    })
 }
 
 /// OpenAI answers content problems with 400, never 422: its SDKs map the status to a class.

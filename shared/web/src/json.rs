@@ -174,9 +174,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, ApiError> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        query.map(|axum::extract::Query(value)| Self(value)).map_err(|rejection| {
-            problem("value_error", vec!["query".to_owned()], rejection.body_text())
-        })
+        query
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|rejection| problem("value_error", vec!["query".to_owned()], rejection.body_text()))
     }
 }
 

@@ -43,9 +43,10 @@ fn upstream(provider: ProviderId, code: &'static str, error: UpstreamError) -> A
         }
         // Never 401: that would look like the caller's own login having failed.
         UpstreamError::KeyRejected { .. } => answer(StatusCode::FAILED_DEPENDENCY),
-        UpstreamError::Refused { status: 404, detail } => {
-            ApiError::model_not_found("model_not_found", format!("Model not found: {provider} says: {}", detail.message))
-        }
+        UpstreamError::Refused { status: 404, detail } => ApiError::model_not_found(
+            "model_not_found",
+            format!("Model not found: {provider} says: {}", detail.message),
+        ),
         UpstreamError::Refused { detail, .. } => refused(code, message, detail),
     }
 }

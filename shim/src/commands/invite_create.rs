@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use llm_api_app::{Config, open_store};
+use llm_api_crypto::{PlainToken, TokenKind};
+use llm_api_domain::{Clock, InviteId};
+use llm_api_storage::{AuditContext, NewInvite, OpenMode};
+
+use crate::{cli::InviteCreate, exit::Exit};
+
+pub(crate) async fn run(config: &Config, arguments: &InviteCreate) -> Result<(), Exit> {
+    let clock = Clock::system();
+    let context = AuditContext::operator(clock.now());
+    let secret = PlainToken::generate(TokenKind::Invite).map_err(Exit::failed)?;
+    let invite = NewInvite {
+        id: InviteId::new(context.now),
+        hash: secret.hash(),
+        created_by: None,
+        grants_admin: arguments.admin,
+        max_uses: arguments.max_uses,
+        expires_at: context.now + Duration::from_secs(arguments.expires_days.unsigned_abs() * 24 * 3600),
+    };
+    let store = open_store(config, OpenMode::Tool, &clock).await?;
+    let created = store.invites().create(&invite, &context).await;
+    store.close().await;
+    created.map_err(Exit::failed)?;
+    if arguments.json {
+        let reply = serde_json::json!({
+            "invite_token": secret.expose(),
+            "grants_admin": invite.grants_admin,
+            "max_uses": invite.max_uses,
+            "expires_at": invite.expires_at,
+        });
+        println!("{reply}");
+    } else {
+        println!("{}", secret.expose());
+    }
+    Ok(())
+}
