@@ -7,6 +7,7 @@
     reason = "a test kit owns its tasks and fails by panicking"
 )]
 
+mod app;
 mod client;
 mod counterparts;
 mod lambda;
@@ -16,6 +17,7 @@ mod provider;
 mod serve;
 mod temp;
 
+pub use app::{Database, ENCRYPTION_KEY, Person, TestApp};
 pub use client::{Http, HttpError, HttpReply, HttpRequest};
 pub use counterparts::{RealModel, run_sdk};
 pub use lambda::{FunctionProcess, LambdaReply, LambdaRuntime, LambdaStream};

@@ -1,0 +1,208 @@
+//! The whole API in this process: a real database, the real router behind a real socket, a hand-moved clock.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
+use llm_api::api;
+use llm_api_app::{AppState, Config, Sources, finish, open};
+use llm_api_domain::{Clock, Timestamp};
+use llm_api_storage::OpenMode;
+use llm_api_web::PeerAddress;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tower::Service as _;
+
+use crate::{Cluster, FakeProvider, Http, HttpReply, TempDir};
+
+/// Where a test's data lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Makes one test for each database out of `async fn name(database: Database)`.
+#[macro_export]
+macro_rules! each_db {
+    ($($(#[$attribute:meta])* async fn $name:ident($database:ident: Database) $body:block)+) => {
+        $(
+            $(#[$attribute])*
+            mod $name {
+                #[allow(unused_imports, reason = "not every story needs all of its module's names")]
+                use super::*;
+
+                async fn story($database: $crate::Database) $body
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn sqlite() {
+                    story($crate::Database::Sqlite).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn postgres() {
+                    story($crate::Database::Postgres).await;
+                }
+            }
+        )+
+    };
+}
+
+/// An encryption key for tests that share one database.
+pub const ENCRYPTION_KEY: &str = "q83vEjRWeJDerb7vASNFZ4mrze/+3LqYdlQyEAFko9c=";
+
+/// Noon of the day on which the clock of every test stands at first.
+const START: Timestamp = Timestamp::from_micros(1_795_348_800_000_000);
+
+/// One server; ends when dropped.
+#[derive(Debug)]
+pub struct TestApp {
+    pub state: AppState,
+    pub clock: Clock,
+    /// What `openai` and every other provider's name leads to, and the origin that users may name as `custom`.
+    pub provider: FakeProvider,
+    http: Http,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    _dir: TempDir,
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Someone with an account, signed in.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub id: String,
+    pub username: String,
+    pub password: String,
+    pub token: String,
+}
+
+impl TestApp {
+    pub async fn start(database: Database) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// `settings` are names without the prefix, such as `("MAX_STREAMS_PER_USER", "1")`.
+    pub async fn start_with(database: Database, settings: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new();
+        let provider = FakeProvider::start().await;
+        let mut sources = Sources::new(dir.path().to_owned())
+            .with("LLM_API_DATA_DIR", dir.path())
+            .with("LLM_API_BASE_URL_ALLOW", provider.origin())
+            // Nothing listens on the discard port: a test that wants a local server names its own.
+            .with("LLM_API_LOCAL_BASE_URL", "http://127.0.0.1:9/v1")
+            .with("LLM_API_DATABASE_MAX_CONNECTIONS", "3")
+            .with("LLM_API_ENCRYPTION_KEY", ENCRYPTION_KEY);
+        for name in ["OPENAI", "XAI", "DEEPSEEK", "GROQ", "OPENROUTER", "MISTRAL", "TOGETHER", "FIREWORKS"] {
+            sources = sources.with(format!("LLM_API_{name}_BASE_URL"), provider.base_url());
+        }
+        if database == Database::Postgres {
+            let created = Cluster::shared().await.create_database().await;
+            sources = sources.with("LLM_API_DATABASE_URL", created.url);
+        }
+        for (name, value) in settings {
+            sources = sources.with(format!("LLM_API_{name}"), value);
+        }
+        let (config, warnings) = Config::load(&sources).expect("good settings");
+        assert!(warnings.is_empty(), "{warnings:?}");
+
+        let clock = Clock::manual(START);
+        let (stop, stopping) = watch::channel(false);
+        let state = open(Arc::new(config), OpenMode::Server, clock.clone(), stopping).await.expect("the app opens");
+        let router = finish(api::all().0, state.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let http = Http::new(format!("http://{}", listener.local_addr().expect("bound")));
+        let server = tokio::spawn(serve(listener, router));
+        Self { state, clock, provider, http, stop, server, _dir: dir }
+    }
+
+    pub fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// Asks running streams to end, as a stopping server does.
+    pub fn stop_streams(&self) {
+        self.stop.send_replace(true);
+    }
+
+    pub fn advance(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    /// An administrator, made by the operator.
+    pub async fn admin(&self, username: &str) -> Person {
+        self.create(username, true).await
+    }
+
+    /// A person without rights of their own, made by the operator.
+    pub async fn person(&self, username: &str) -> Person {
+        self.create(username, false).await
+    }
+
+    async fn create(&self, username: &str, is_admin: bool) -> Person {
+        use llm_api_domain::UserId;
+        use llm_api_storage::{AuditContext, NewUser};
+        let password = format!("the-password-of-{username}");
+        let hash = self.state.passwords.hash(&password.as_str().into()).await.expect("hashes");
+        let context = AuditContext::operator(self.clock.now());
+        let user = NewUser {
+            id: UserId::new(context.now),
+            username: username.to_owned(),
+            password_hash: hash,
+            display_name: Some(username.to_owned()),
+            is_admin,
+        };
+        assert!(self.state.auth.store.users().create(&user, &context).await.expect("stores"), "{username} is new");
+        let reply = self.login(username, &password).await.json().await;
+        Person {
+            id: user.id.to_string(),
+            username: username.to_owned(),
+            password,
+            token: reply["token"].as_str().expect("a token").to_owned(),
+        }
+    }
+
+    pub async fn login(&self, username: &str, password: &str) -> HttpReply {
+        self.http.post("/v1/users/login").json(json!({ "username": username, "password": password })).send().await
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> HttpReply {
+        self.http.get(path).bearer(token).send().await
+    }
+
+    pub async fn post(&self, path: &str, token: &str, body: Value) -> HttpReply {
+        self.http.post(path).bearer(token).json(body).send().await
+    }
+
+    pub async fn delete(&self, path: &str, token: &str) -> HttpReply {
+        self.http.delete(path).bearer(token).send().await
+    }
+
+    /// Stores a key for `provider`; returns the reply's body.
+    pub async fn store_key(&self, token: &str, provider: &str, api_key: &str) -> Value {
+        let reply = self
+            .post("/v1/users/provider-keys", token, json!({ "provider": provider, "api_key": api_key }))
+            .await;
+        assert_eq!(reply.status, 201);
+        reply.json().await
+    }
+}
+
+async fn serve(listener: TcpListener, router: Router) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, peer)) = listener.accept().await {
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(PeerAddress(peer.ip()));
+            router.clone().call(request)
+        });
+        let io = hyper_util::rt::TokioIo::new(stream);
+        connections.spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
+    }
+}
