@@ -110,16 +110,18 @@ pub(crate) async fn run() -> Result<(), Exit> {
         tracing::warn!("{warning}");
     }
     match command {
-        Command::Serve => {
-            // systemd gives this variable to every service that it starts.
-            let under_systemd = sources.env.iter().any(|(name, _)| name == "INVOCATION_ID");
-            serve::run(config, under_systemd).await
-        }
+        Command::Serve => serve::run(config, under_systemd()).await,
         Command::Migrate => commands::migrate::run(&config).await,
         Command::User(User::Create(arguments)) => commands::user_create::run(&config, arguments).await,
         Command::Invite(Invite::Create(arguments)) => commands::invite_create::run(&config, &arguments).await,
         Command::Openapi | Command::Keys(_) | Command::Config { .. } => Ok(()),
     }
+}
+
+/// systemd gives this variable to every service that it starts.
+#[expect(clippy::disallowed_methods, reason = "it is no setting: settings have a prefix, and others are not kept")]
+fn under_systemd() -> bool {
+    std::env::var_os("INVOCATION_ID").is_some()
 }
 
 fn show_config(json: bool) -> Result<(), Exit> {

@@ -13,7 +13,7 @@ pub(crate) struct Readiness {
 }
 
 /// Whether requests can be served: the database answers and the server is not stopping.
-#[utoipa::path(get, path = "/ready", tag = "health",
+#[utoipa::path(get, path = "/ready", tag = "health", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(crate) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     let stopping = state.relay.is_stopping();

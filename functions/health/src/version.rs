@@ -13,7 +13,7 @@ pub(crate) struct Version {
 }
 
 /// The version that runs, as the operator named it or as it was built.
-#[utoipa::path(get, path = "/version", tag = "health", responses((status = 200, body = Version)))]
+#[utoipa::path(get, path = "/version", tag = "health", security(()), responses((status = 200, body = Version)))]
 pub(crate) async fn version(State(config): State<Arc<Config>>) -> Json<Version> {
     Json(Version { version: config.app_version.clone() })
 }

@@ -1,4 +1,4 @@
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, num::NonZeroUsize, sync::Arc};
 
 use axum::{
     extract::State,
@@ -21,7 +21,8 @@ pub(crate) struct ListQuery {
     #[param(value_type = Option<String>, example = "text")]
     modality: Option<Modality>,
     /// At most so many; all when missing.
-    limit: Option<usize>,
+    #[param(value_type = Option<usize>, minimum = 1)]
+    limit: Option<NonZeroUsize>,
     /// Where the page begins: `next_cursor` of the page before.
     cursor: Option<usize>,
 }
@@ -76,7 +77,7 @@ pub(crate) async fn list(
         .filter(|model| seen.insert(model.id.clone()))
         .collect();
     let from = query.cursor.unwrap_or(0).min(models.len());
-    let to = from.saturating_add(query.limit.unwrap_or(usize::MAX)).min(models.len());
+    let to = from.saturating_add(query.limit.map_or(usize::MAX, NonZeroUsize::get)).min(models.len());
     let page = models.get(from..to).unwrap_or_default();
     let more = to < models.len();
     if headers.contains_key("anthropic-version") {

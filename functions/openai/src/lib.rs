@@ -2,12 +2,10 @@
 
 mod chat_completions;
 
-use axum::middleware::map_response;
 use llm_api_app::AppState;
-use llm_api_web::openai_family;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The group's routes and its piece of the OpenAPI document.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(chat_completions::chat_completions)).layer(map_response(openai_family))
+    OpenApiRouter::new().routes(routes!(chat_completions::chat_completions))
 }

@@ -16,8 +16,9 @@ use crate::view::ProviderKeyView;
 pub(crate) struct StoreKey {
     #[schema(example = "openai")]
     provider: String,
-    #[schema(value_type = Option<String>, example = "api_key")]
-    credential_type: Option<CredentialType>,
+    /// `api_key` when not given.
+    #[schema(example = "api_key")]
+    credential_type: Option<String>,
     #[schema(value_type = Option<String>)]
     api_key: Option<SecretString>,
     /// The address of your own endpoint, for providers that have none of their own.
@@ -41,7 +42,7 @@ pub(crate) async fn store(
     Json(body): Json<StoreKey>,
 ) -> Result<(StatusCode, Json<ProviderKeyView>), ApiError> {
     let provider = provider(&body.provider)?;
-    let kind = body.credential_type.unwrap_or_default();
+    let kind = credential_type(body.credential_type.as_deref())?;
     let base_url = base_url(provider, kind, body.endpoint)?;
     let credential = Credential::new(kind, body.api_key, body.oauth_token, body.service_account_json)
         .map_err(|missing| ApiError::bad_request(missing.to_string()))?;
@@ -50,7 +51,7 @@ pub(crate) async fn store(
         .endpoint(provider, base_url.as_deref())
         .map_err(|error| ApiError::bad_request(format!("endpoint: {error}")))?;
     // A provider without an address is one that we cannot call: its key is kept, and goes nowhere.
-    let origin = endpoint.as_ref().map_or_else(|| "none".to_owned(), |endpoint| endpoint.origin().to_string());
+    let origin = endpoint.as_ref().map_or_else(|| "none".to_owned(), |endpoint| endpoint.origin_text().to_owned());
     let (status, detail) = probe(&relay, provider, endpoint.as_ref(), &credential).await;
 
     let id = ProviderKeyId::new(context.now);
@@ -82,6 +83,14 @@ fn provider(name: &str) -> Result<ProviderId, ApiError> {
             Err(ApiError::invalid_field("provider", format!("must be one of {}", known.join(", "))))
         }
     }
+}
+
+fn credential_type(name: Option<&str>) -> Result<CredentialType, ApiError> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(CredentialType::default()) };
+    CredentialType::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| {
+        let known = CredentialType::ALL.map(CredentialType::as_str).join(", ");
+        ApiError::invalid_field("credential_type", format!("must be one of {known}"))
+    })
 }
 
 /// The user's own endpoint, where this provider and credential have one.

@@ -25,6 +25,7 @@ pub(crate) struct Register {
     password: SecretString,
     #[schema(value_type = Option<String>)]
     invite_token: Option<SecretString>,
+    #[schema(max_length = 255)]
     display_name: Option<String>,
 }
 
@@ -55,6 +56,9 @@ pub(crate) async fn register(
     state.throttles.check(Throttle::RegisterAddress, &address, context.now)?;
     let username = submitted_name(body.username.as_deref(), body.email.as_deref())?.to_owned();
     check_name(&username)?;
+    if body.display_name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
+        return Err(ApiError::invalid_field("display_name", "at most 255 characters"));
+    }
     check_new_password(&username, body.password.expose_secret())
         .map_err(|problem| ApiError::invalid_field("password", problem.to_string()))?;
 

@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use axum::{Router, middleware::from_fn_with_state};
 use http::{HeaderName, HeaderValue, Method, header};
-use llm_api_web::{EdgeState, TrustedProxies, edge, method_not_allowed, not_found, panicked};
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    cors::{AllowOrigin, CorsLayer},
-};
+use llm_api_web::{EdgeState, TrustedProxies, edge, method_not_allowed, not_found};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{AppState, Config};
 
@@ -25,7 +22,6 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
-        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(edge_state, edge));
     match cors {
         Some(cors) => router.layer(cors),

@@ -16,4 +16,4 @@ pub use finish::finish;
 pub use logging::init_logging;
 pub use open::{StartError, open, open_store};
 pub use settings::{EffectiveSetting, Kind, SETTINGS, Setting, Sources, settings_table};
-pub use state::AppState;
+pub use state::{AppState, Parts};

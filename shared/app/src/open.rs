@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 use url::Url;
 
-use crate::{AppState, Config, ConfigError, DatabaseTarget, data_dir};
+use crate::{AppState, Config, ConfigError, DatabaseTarget, Parts, data_dir};
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -109,13 +109,13 @@ pub async fn open(
         stop,
     });
     let static_key = config.api_key.as_ref().map(|key| TokenHash::of(key.expose_secret()));
-    Ok(AppState {
-        auth: AuthState { store, clock, static_key },
+    Ok(AppState::new(Parts {
+        auth: Arc::new(AuthState { store, clock, static_key }),
         relay,
         passwords: PasswordGate::default(),
         throttles: Throttles::default(),
         config,
-    })
+    }))
 }
 
 fn providers(config: &Config) -> Result<ProviderSettings, StartError> {

@@ -11,19 +11,37 @@ use llm_api_web::{AuthState, BodyLimits, Throttles};
 
 use crate::Config;
 
-/// The state of the process. Cheap to clone; nothing in it is set later.
+/// The state of the process. Nothing in it is set later, and a clone is one counter: every request makes some.
 #[derive(Clone, Debug)]
-pub struct AppState {
-    pub auth: AuthState,
+pub struct AppState(Arc<Parts>);
+
+/// What the state consists of.
+#[derive(Debug)]
+pub struct Parts {
+    pub auth: Arc<AuthState>,
     pub relay: Relay,
     pub passwords: PasswordGate,
     pub throttles: Throttles,
     pub config: Arc<Config>,
 }
 
-impl FromRef<AppState> for AuthState {
+impl AppState {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl FromRef<AppState> for Arc<AuthState> {
     fn from_ref(state: &AppState) -> Self {
-        state.auth.clone()
+        Arc::clone(&state.auth)
     }
 }
 

@@ -80,7 +80,7 @@ impl Relay {
                 continue;
             }
             let Ok(Some(endpoint)) = config.providers.endpoint(key.provider, key.base_url.as_deref()) else { continue };
-            let Ok(secret) = Credential::open(&config.vault, user, &key, &endpoint.origin().to_string()) else {
+            let Ok(secret) = Credential::open(&config.vault, user, &key, endpoint.origin_text()) else {
                 continue;
             };
             sources.push(Source { key: (key.provider, Some(key.id)), endpoint, secret: Some(secret) });

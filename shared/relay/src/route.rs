@@ -109,7 +109,7 @@ impl Relay {
             .ok_or(RelayError::ProviderNotConfigured(provider))?;
         let (secret, key) = match stored {
             Some(key) => {
-                let secret = Credential::open(&config.vault, user, &key, &endpoint.origin().to_string())?;
+                let secret = Credential::open(&config.vault, user, &key, endpoint.origin_text())?;
                 (Some(secret), Some((key.id, key.status)))
             }
             None => match config.providers.server_key(provider) {

@@ -124,7 +124,8 @@ macro_rules! on_read {
 /// Runs `$body` in a transaction for writing and commits it. `?` inside leaves the calling method and rolls back, and so
 /// does `return`.
 macro_rules! on_write {
-    ($store:expr, $db:ident => $body:expr) => {
+    ($store:expr, $db:ident => $body:expr) => {{
+        let _changing = $store.changes.changing();
         match &$store.backend {
             $crate::store::Backend::Sqlite(pools) => {
                 let mut $db = pools.writer().await?;
@@ -139,7 +140,7 @@ macro_rules! on_write {
                 output
             }
         }
-    };
+    }};
 }
 
 pub(crate) type SqliteDb = Db<Sqlite>;

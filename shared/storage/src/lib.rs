@@ -7,6 +7,7 @@
 mod db;
 mod address;
 mod audit;
+mod cache;
 mod dialect;
 mod error;
 mod invites;

@@ -19,6 +19,7 @@ use sqlx::{
 use crate::{
     DatabaseAddress, OpenError, Recorder, Store,
     address::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT},
+    cache::{Cache, Changes},
     migrate,
     store::{Backend, PostgresPool, SqlitePools},
 };
@@ -58,7 +59,12 @@ impl Store {
             DatabaseAddress::Postgres(address) => (Backend::Postgres(open_postgres(address, &options).await?), None),
         };
         let recorder = Recorder::start(backend.clone(), options.clock.clone());
-        let store = Self { backend, recorder, _lock: lock };
+        let changes = match (&lock, options.mode) {
+            (Some(lock), OpenMode::Server) => Changes::Own(Arc::new(Cache::new(Arc::clone(lock)))),
+            (Some(lock), OpenMode::Tool) => Changes::Beside(Arc::clone(lock)),
+            (Some(_), OpenMode::Function) | (None, _) => Changes::Nobody,
+        };
+        let store = Self { backend, recorder, changes, _lock: lock };
         if options.mode == OpenMode::Server {
             store.requests().close_left_open(options.clock.now()).await.map_err(|error| match error {
                 crate::StoreError::Unavailable(source)
@@ -81,7 +87,8 @@ fn file_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
 fn lock_file(path: &Path) -> Result<File, OpenError> {
     let lock_path = beside(path, ".lock");
     let mut options = FileOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    // Appended to: its length tells a server that a command wrote (see `cache.rs`).
+    options.read(true).append(true).create(true);
     private(&mut options);
     options.open(&lock_path).map_err(file_error(&lock_path))
 }

@@ -1,5 +1,7 @@
 //! The vault's rows. This module sees sealed bytes only.
 
+use std::sync::Arc;
+
 use llm_api_domain::{CredentialType, ProviderId, ProviderKeyId, Timestamp, UserId};
 use uuid::Uuid;
 
@@ -64,9 +66,9 @@ pub struct ProviderKey {
 pub struct SealedKey {
     pub id: ProviderKeyId,
     pub provider: ProviderId,
-    pub base_url: Option<String>,
-    pub origin: String,
-    pub sealed: Vec<u8>,
+    pub base_url: Option<Arc<str>>,
+    pub origin: Arc<str>,
+    pub sealed: Arc<[u8]>,
     pub status: KeyStatus,
 }
 
@@ -133,9 +135,9 @@ impl TryFrom<SealedRow> for SealedKey {
         Ok(Self {
             id: row.id.into(),
             provider: parse_provider(&row.provider)?,
-            base_url: row.base_url,
-            origin: row.origin,
-            sealed: row.sealed,
+            base_url: row.base_url.map(Arc::from),
+            origin: row.origin.into(),
+            sealed: row.sealed.into(),
             status: parse_status(&row.status)?,
         })
     }
@@ -182,12 +184,20 @@ impl ProviderKeys<'_> {
 
     /// The user's sealed key for one provider.
     pub async fn sealed(&self, user: UserId, provider: ProviderId) -> Result<Option<SealedKey>, StoreError> {
+        let cache = self.0.changes.cache().map(|cache| (cache, cache.epoch()));
+        if let Some(kept) = cache.and_then(|(cache, epoch)| cache.key(epoch, user, provider)) {
+            return Ok(kept);
+        }
         let row: Option<SealedRow> = on_read!(self.0, db => {
             db.optional(sqlx::query_as(
                 "SELECT id, provider, base_url, origin, sealed, status FROM provider_keys WHERE user_id = $1 AND provider = $2")
                 .bind(user.as_uuid()).bind(provider.as_str())).await?
         });
-        row.map(SealedKey::try_from).transpose()
+        let key = row.map(SealedKey::try_from).transpose()?;
+        if let Some((cache, epoch)) = cache {
+            cache.keep_key(epoch, user, provider, key.as_ref());
+        }
+        Ok(key)
     }
 
     /// All of the user's sealed keys, for listing what their providers offer.

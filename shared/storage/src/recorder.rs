@@ -5,7 +5,8 @@
 //! still running after [`HOLD_OPEN`] gets a `running` row; a faster one is written once.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -25,6 +26,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const MAX_BACKLOG: usize = 10_000;
 /// Rows in one transaction.
 const MAX_BATCH: usize = 256;
+/// How long a row may wait for company while other requests are about to end, too.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// What is written of one generating request.
 #[derive(Clone, Debug)]
@@ -134,6 +137,7 @@ impl Writer {
             if received == Ok(0) {
                 return;
             }
+            self.gather(&mut events, &mut buffer).await;
             let mut rows = Vec::new();
             let mut waiting = Vec::new();
             let mut closing = None;
@@ -162,6 +166,27 @@ impl Writer {
         }
     }
 
+    /// Waits until half of the young requests have settled, or a moment has passed: a commit costs the same for one row
+    /// and for thirty. A lone request is not held up, and neither is one beside requests that run long.
+    async fn gather(&self, events: &mut mpsc::UnboundedReceiver<Event>, buffer: &mut Vec<Event>) {
+        let due = Instant::now() + GATHER;
+        loop {
+            let (opened, settled) = buffer.iter().fold((0, 0), |(opened, settled), event| match event {
+                Event::Opened(_) => (opened + 1, settled),
+                Event::Settled(..) => (opened, settled + 1),
+                Event::Used(..) | Event::Close(_) => (opened, settled),
+            });
+            let running = (self.held.len() + opened).saturating_sub(settled);
+            if settled == 0 || settled >= running || buffer.len() >= MAX_BATCH {
+                return;
+            }
+            let more = events.recv_many(buffer, MAX_BATCH);
+            if !matches!(tokio::time::timeout_at(due, more).await, Ok(1..)) {
+                return;
+            }
+        }
+    }
+
     fn next_due(&self) -> Option<Instant> {
         let retry = (!self.backlog.is_empty()).then(|| Instant::now() + RETRY_AFTER);
         self.held.values().map(|(due, _)| *due).chain(retry).min()
@@ -173,6 +198,12 @@ impl Writer {
         let now = Instant::now();
         let due: Vec<RequestId> = self.held.iter().filter(|(_, (due, _))| *due <= now).map(|(id, _)| *id).collect();
         rows.extend(due.iter().filter_map(|id| self.held.remove(id)).map(|(_, record)| record));
+        // One statement must not hold an id twice: of a request that has ended since, only the outcome is written.
+        if rows.iter().any(|row| row.status == RequestStatus::Running) {
+            let is_settled = |row: &RequestRecord| row.status != RequestStatus::Running;
+            let settled: HashSet<RequestId> = rows.iter().filter(|row| is_settled(row)).map(|row| row.id).collect();
+            rows.retain(|row| is_settled(row) || !settled.contains(&row.id));
+        }
     }
 
     async fn flush(&mut self, rows: Vec<Box<RequestRecord>>, waiting: Vec<oneshot::Sender<Result<(), StoreError>>>) {
@@ -221,9 +252,14 @@ impl Writer {
 
     async fn write(&self, rows: &[Box<RequestRecord>], used: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
         macro_rules! statements {
-            ($db:expr) => {{
-                for row in rows {
-                    $db.execute(bind_row!(row, self.clock.now())).await?;
+            ($db:expr, $upserts:expr) => {{
+                for chunk in rows.chunks(MAX_ROWS) {
+                    let Some(upsert) = $upserts.get(chunk.len()) else { continue };
+                    let mut query = sqlx::query(*upsert);
+                    for row in chunk {
+                        query = bind_row!(query, row, self.clock.now());
+                    }
+                    $db.execute(query).await?;
                 }
                 for (token, at) in used {
                     let query = sqlx::query("UPDATE user_tokens SET last_used_at = $1 WHERE id = $2");
@@ -232,24 +268,50 @@ impl Writer {
                 $db.finish().await
             }};
         }
+        // One statement is a transaction by itself, and each further one would be two more thread switches on SQLite.
+        let is_one_statement = rows.len() <= MAX_ROWS && used.is_empty();
         match &self.backend {
             Backend::Sqlite(pools) => {
-                let mut db: SqliteDb = pools.usage_writer().await?;
-                statements!(db)
+                let mut db: SqliteDb = pools.usage_writer(is_one_statement).await?;
+                statements!(db, SQLITE_UPSERTS)
             }
             Backend::Postgres(pool) => {
-                let mut db = pool.writer().await?;
-                statements!(db)
+                let mut db = if is_one_statement { pool.reader().await? } else { pool.writer().await? };
+                statements!(db, POSTGRES_UPSERTS)
             }
         }
     }
 }
 
-/// A `running` row never overwrites an outcome: batches that were retried may come in the other order.
-const UPSERT: &str = "
+const COLUMNS: usize = 17;
+/// Rows in one statement.
+const MAX_ROWS: usize = 32;
+
+/// The statement for each number of rows. SQLite looks a numbered parameter up by its name, one after the other, so it
+/// gets nameless ones; Postgres knows numbers only.
+static SQLITE_UPSERTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| upserts(|_| "?".to_owned()));
+static POSTGRES_UPSERTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| upserts(|number| format!("${number}")));
+
+fn upserts(parameter: impl Fn(usize) -> String) -> Vec<&'static str> {
+    let row = |index: usize| {
+        let first = index * COLUMNS + 1;
+        let parameters: Vec<String> = (first..first + COLUMNS).map(&parameter).collect();
+        format!("({})", parameters.join(", "))
+    };
+    let statement = |rows: usize| {
+        let values: Vec<String> = (0..rows).map(row).collect();
+        // Leaked on purpose: the driver takes statements that live for ever, and their number is fixed.
+        &*String::leak(format!("{INSERT} VALUES {} {ON_CONFLICT}", values.join(", ")))
+    };
+    (0..=MAX_ROWS).map(statement).collect()
+}
+
+const INSERT: &str = "
     INSERT INTO requests (id, user_id, token_id, endpoint, provider, model, streamed, status, error_code, prompt_tokens,
-        completion_tokens, total_tokens, cached_tokens, reasoning_tokens, started_at, first_byte_at, finished_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+        completion_tokens, total_tokens, cached_tokens, reasoning_tokens, started_at, first_byte_at, finished_at)";
+
+/// A `running` row never overwrites an outcome: batches that were retried may come in the other order.
+const ON_CONFLICT: &str = "
     ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, model = excluded.model, status = excluded.status,
         error_code = excluded.error_code, prompt_tokens = excluded.prompt_tokens,
         completion_tokens = excluded.completion_tokens, total_tokens = excluded.total_tokens,
@@ -258,13 +320,13 @@ const UPSERT: &str = "
     WHERE requests.status = 'running'";
 
 macro_rules! bind_row {
-    ($row:expr, $now:expr) => {{
+    ($query:expr, $row:expr, $now:expr) => {{
         let row: &RequestRecord = $row;
         let finished = match row.status {
             RequestStatus::Running => None,
             _ => Some(row.finished_at.unwrap_or($now)),
         };
-        sqlx::query(UPSERT)
+        $query
             .bind(row.id.as_uuid())
             .bind(row.user.as_uuid())
             .bind(row.token.map(TokenId::as_uuid))

@@ -6,6 +6,7 @@ use sqlx::{PgPool, SqlitePool};
 
 use crate::{
     Invites, ProviderKeys, Recorder, Requests, StoreError, Tokens, Users, VaultCanaries,
+    cache::Changes,
     db::{Conn, Db, PostgresDb, SqliteDb},
 };
 
@@ -14,6 +15,7 @@ use crate::{
 pub struct Store {
     pub(crate) backend: Backend,
     pub(crate) recorder: Recorder,
+    pub(crate) changes: Changes,
     /// The operating system's lock on an SQLite file, held as long as the store lives.
     pub(crate) _lock: Option<Arc<File>>,
 }
@@ -52,7 +54,11 @@ impl SqlitePools {
         Ok(Db::new(Conn::Tx(self.write.begin_with("BEGIN IMMEDIATE").await?), true))
     }
 
-    pub(crate) async fn usage_writer(&self) -> Result<SqliteDb, StoreError> {
+    /// `alone`: for one statement, which is a transaction by itself.
+    pub(crate) async fn usage_writer(&self, alone: bool) -> Result<SqliteDb, StoreError> {
+        if alone {
+            return Ok(Db::new(Conn::Pooled(self.usage.acquire().await?), true));
+        }
         Ok(Db::new(Conn::Tx(self.usage.begin_with("BEGIN IMMEDIATE").await?), true))
     }
 }

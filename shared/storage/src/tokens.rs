@@ -1,5 +1,7 @@
 //! Login and personal tokens.
 
+use std::sync::Arc;
+
 use llm_api_crypto::TokenHash;
 use llm_api_domain::{Scope, ScopeSet, Timestamp, TokenId, UserId};
 use uuid::Uuid;
@@ -52,10 +54,11 @@ pub struct AuthenticatedToken {
     pub id: TokenId,
     pub kind: TokenKind,
     pub user: UserId,
-    pub username: String,
+    pub username: Arc<str>,
     pub is_admin: bool,
     pub scopes: ScopeSet,
     pub last_used_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -78,6 +81,7 @@ struct AuthRow {
     is_admin: bool,
     scopes: String,
     last_used_at: Option<DbTime>,
+    expires_at: Option<DbTime>,
 }
 
 /// The stored form: a JSON array of names. Empty means everything.
@@ -137,28 +141,40 @@ pub struct Tokens<'s>(pub(crate) &'s Store);
 
 impl Tokens<'_> {
     /// Whose token this is, when it is neither revoked nor expired and its user is active.
-    pub async fn authenticate(
-        &self,
-        hash: &TokenHash,
-        now: Timestamp,
-    ) -> Result<Option<AuthenticatedToken>, StoreError> {
+    pub async fn authenticate(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<AuthenticatedToken>, StoreError> {
+        let cache = self.0.changes.cache().map(|cache| (cache, cache.epoch()));
+        let kept = cache.and_then(|(cache, epoch)| cache.token(epoch, hash));
+        let token = match kept {
+            Some(token) => Some(token),
+            None => {
+                let read = self.read(hash).await?;
+                if let (Some((cache, epoch)), Some(token)) = (cache, &read) {
+                    cache.keep_token(epoch, hash, token);
+                }
+                read
+            }
+        };
+        Ok(token.filter(|token| token.expires_at.is_none_or(|expiry| expiry > now)))
+    }
+
+    async fn read(&self, hash: &TokenHash) -> Result<Option<AuthenticatedToken>, StoreError> {
         let row: Option<AuthRow> = on_read!(self.0, db => {
             db.optional(sqlx::query_as(
-                "SELECT t.id, t.kind, t.user_id, u.username, u.is_admin, t.scopes, t.last_used_at
+                "SELECT t.id, t.kind, t.user_id, u.username, u.is_admin, t.scopes, t.last_used_at, t.expires_at
                  FROM user_tokens t JOIN users u ON u.id = t.user_id
-                 WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
-                    AND u.is_active")
-                .bind(hash.as_bytes().as_slice()).bind(DbTime(now))).await?
+                 WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND u.is_active")
+                .bind(hash.as_bytes().as_slice())).await?
         });
         row.map(|row| {
             Ok(AuthenticatedToken {
                 id: row.id.into(),
                 kind: if row.kind == TokenKind::Login.as_str() { TokenKind::Login } else { TokenKind::Personal },
                 user: row.user_id.into(),
-                username: row.username,
+                username: row.username.into(),
                 is_admin: row.is_admin,
                 scopes: parse_scopes(&row.scopes)?,
                 last_used_at: row.last_used_at.map(Timestamp::from),
+                expires_at: row.expires_at.map(Timestamp::from),
             })
         })
         .transpose()

@@ -1,6 +1,6 @@
 //! Where a provider's API lives, checked once where it is named.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use url::{Host, Url};
 
@@ -68,10 +68,15 @@ pub enum Trust {
 }
 
 /// A provider's base URL with the addresses called under it, made once so that a call formats nothing.
+/// Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct Endpoint(Arc<Addresses>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Addresses {
     base_url: Box<str>,
     origin: Origin,
+    origin_text: Box<str>,
     trust: Trust,
     chat: Url,
     models: Url,
@@ -112,36 +117,43 @@ impl Endpoint {
     fn build(url: &Url, trust: Trust) -> Result<Self, EndpointError> {
         let base_url = url.as_str().trim_end_matches('/');
         let under = |path| Url::parse(&format!("{base_url}/{path}")).map_err(|_| EndpointError::NotAUrl);
-        Ok(Self {
-            origin: Origin::of(url)?,
+        let origin = Origin::of(url)?;
+        Ok(Self(Arc::new(Addresses {
+            origin_text: origin.to_string().into(),
+            origin,
             trust,
             chat: under("chat/completions")?,
             models: under("models")?,
             base_url: base_url.into(),
-        })
+        })))
     }
 
     /// Normalised, without a trailing slash.
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        &self.0.base_url
     }
 
     pub fn origin(&self) -> &Origin {
-        &self.origin
+        &self.0.origin
+    }
+
+    /// The origin as text: what a stored key is sealed for.
+    pub fn origin_text(&self) -> &str {
+        &self.0.origin_text
     }
 
     pub fn trust(&self) -> Trust {
-        self.trust
+        self.0.trust
     }
 
     /// `{base}/chat/completions`
     pub(crate) fn chat_url(&self) -> &Url {
-        &self.chat
+        &self.0.chat
     }
 
     /// `{base}/models`
     pub(crate) fn models_url(&self) -> &Url {
-        &self.models
+        &self.0.models
     }
 }
 

@@ -1,6 +1,6 @@
 //! The extractor is the permission: a handler that takes `Caller<Keys>` cannot run for a token without that scope.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, header, request};
@@ -53,7 +53,7 @@ permission!(/** What administrators do. */ Admin, Some(Scope::Admin), true);
 #[derive(Clone, Debug)]
 pub struct Caller<P = Any> {
     pub user: UserId,
-    pub username: String,
+    pub username: Arc<str>,
     pub is_admin: bool,
     /// `None` for the static key.
     pub token: Option<TokenId>,
@@ -66,7 +66,7 @@ impl<P> Caller<P> {
     fn service() -> Self {
         Self {
             user: SERVICE_USER_ID,
-            username: "service".to_owned(),
+            username: Arc::from("service"),
             is_admin: false,
             token: None,
             token_kind: None,
@@ -126,12 +126,12 @@ async fn authenticate<P>(headers: &HeaderMap, state: &AuthState) -> Result<Calle
 
 impl<S: Send + Sync, P: Permission> FromRequestParts<S> for Caller<P>
 where
-    AuthState: FromRef<S>,
+    Arc<AuthState>: FromRef<S>,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, ApiError> {
-        let caller = authenticate::<P>(&parts.headers, &AuthState::from_ref(state)).await?;
+        let caller = authenticate::<P>(&parts.headers, &Arc::<AuthState>::from_ref(state)).await?;
         if P::ADMIN && !caller.is_admin {
             return Err(ApiError::forbidden("Admin privileges required"));
         }

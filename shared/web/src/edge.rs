@@ -3,6 +3,7 @@
 
 use std::{
     any::Any,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,6 +16,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use llm_api_domain::{Clock, RequestId};
 use tracing::Instrument as _;
@@ -51,6 +53,7 @@ pub async fn edge(State(state): State<EdgeState>, mut request: Request, next: Ne
     let address = peer.map(|PeerAddress(peer)| state.trusted_proxies.client(peer, request.headers()));
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(ClientAddress(address));
+    let family = Family::of(request.uri().path());
     let span = tracing::info_span!("request", request_id = %id);
 
     let place = Place(Arc::clone(&state.in_flight));
@@ -61,11 +64,12 @@ pub async fn edge(State(state): State<EdgeState>, mut request: Request, next: Ne
     let response = if state.in_flight.fetch_add(1, Ordering::Relaxed) >= state.max_in_flight {
         ApiError::overloaded("The server has as many requests as it can take", Duration::from_secs(1)).into_response()
     } else {
-        next.run(request).instrument(span.clone()).await
+        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+        answered.unwrap_or_else(|payload| panicked(payload.as_ref()))
     };
     drop(place);
 
-    let mut response = span.in_scope(|| write_error(response, id));
+    let mut response = span.in_scope(|| write_error(response, family, id));
     finish_headers(response.headers_mut(), id);
     if let Some((method, route)) = route {
         let status = response.status().as_u16();
@@ -76,9 +80,8 @@ pub async fn edge(State(state): State<EdgeState>, mut request: Request, next: Ne
 }
 
 /// Writes the body of an [`ApiError`] that a handler or an extractor answered with, and logs its cause.
-fn write_error(mut response: Response, id: RequestId) -> Response {
+fn write_error(mut response: Response, family: Family, id: RequestId) -> Response {
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
-    let family = response.extensions().get::<Family>().copied().unwrap_or_default();
     let parts = error.into_parts();
     if let Some(cause) = &parts.cause {
         let mut causes = Vec::new();
@@ -132,8 +135,8 @@ pub async fn method_not_allowed() -> ApiError {
     ApiError::method_not_allowed()
 }
 
-/// For the layer that catches panics: one broken request is a 500, never a dead connection.
-pub fn panicked(payload: Box<dyn Any + Send>) -> Response {
+/// One broken request is a 500, never a dead connection.
+fn panicked(payload: &(dyn Any + Send)) -> Response {
     let message = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

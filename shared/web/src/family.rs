@@ -19,16 +19,15 @@ pub(crate) enum Family {
     Shared,
 }
 
-/// For `map_response`: errors of these routes are OpenAI's.
-pub async fn openai_family(mut response: Response) -> Response {
-    response.extensions_mut().insert(Family::Openai);
-    response
-}
-
-/// For `map_response`: errors of these routes are read by both.
-pub async fn shared_family(mut response: Response) -> Response {
-    response.extensions_mut().insert(Family::Shared);
-    response
+impl Family {
+    /// By the path: so an unknown route, a bad token and a panic are told in the format of their neighbours, too.
+    pub(crate) fn of(path: &str) -> Self {
+        const OPENAI: [&str; 3] = ["/v1/chat/", "/v1/embeddings", "/v1/responses"];
+        if OPENAI.iter().any(|prefix| path.starts_with(prefix)) {
+            return Self::Openai;
+        }
+        if path == "/v1/models" || path.starts_with("/v1/models/") { Self::Shared } else { Self::Native }
+    }
 }
 
 /// The reply for an error: status, headers and the family's body.

@@ -1,0 +1,161 @@
+//! What every request asks for, kept in memory by the one server of an SQLite file.
+//!
+//! Exact, not merely fresh: every write of this process raises the epoch, and an entry of another epoch is not used.
+//! Every write of an operator's command beside it makes the lock file longer, which is looked at every millisecond. On
+//! Postgres other processes write, too, so there nothing is kept. The short life is for hands that edit the file with
+//! other tools.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    hash::Hash,
+    io::Write as _,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use llm_api_crypto::TokenHash;
+use llm_api_domain::{ProviderId, UserId};
+
+use crate::{AuthenticatedToken, SealedKey};
+
+/// Microseconds.
+const LOOK_EVERY: u64 = 1000;
+const LIFE: Duration = Duration::from_secs(2);
+/// Entries of one kind; beyond that all are dropped, which costs a read each.
+const MAX_ENTRIES: usize = 10_000;
+
+/// What a write tells, and to whom.
+#[derive(Clone, Debug)]
+pub(crate) enum Changes {
+    /// Our own cache: this process is the server.
+    Own(Arc<Cache>),
+    /// The server beside this command, through the lock file.
+    Beside(Arc<File>),
+    /// Nobody keeps anything.
+    Nobody,
+}
+
+/// Tells that something was written, however the write ended.
+pub(crate) struct Changing<'c>(&'c Changes);
+
+impl Changes {
+    pub(crate) fn changing(&self) -> Changing<'_> {
+        Changing(self)
+    }
+
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        match self {
+            Self::Own(cache) => Some(cache),
+            Self::Beside(_) | Self::Nobody => None,
+        }
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        match self.0 {
+            Changes::Own(cache) => {
+                cache.epoch.fetch_add(1, Ordering::Release);
+            }
+            Changes::Beside(file) => {
+                if let Err(error) = (&**file).write_all(b".") {
+                    tracing::warn!(%error, "a running server learns of this change only after a moment");
+                }
+            }
+            Changes::Nobody => {}
+        }
+    }
+}
+
+/// Moves with every write: ours, and those of commands beside us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Epoch(u64, u64);
+
+#[derive(Debug)]
+pub(crate) struct Cache {
+    epoch: AtomicU64,
+    lock: Arc<File>,
+    /// The lock file's length, and when it was read: in microseconds since `started`.
+    length: AtomicU64,
+    read_at: AtomicU64,
+    started: Instant,
+    tokens: Kept<[u8; 32], AuthenticatedToken>,
+    keys: Kept<(UserId, ProviderId), Option<SealedKey>>,
+}
+
+impl Cache {
+    pub(crate) fn new(lock: Arc<File>) -> Self {
+        let length = AtomicU64::new(u64::MAX);
+        let (epoch, read_at) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { epoch, lock, length, read_at, started: Instant::now(), tokens: Kept::default(), keys: Kept::default() }
+    }
+
+    /// To be taken before the database is read.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire), self.beside())
+    }
+
+    fn beside(&self) -> u64 {
+        let now = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let length = self.length.load(Ordering::Acquire);
+        if length != u64::MAX && now.saturating_sub(self.read_at.load(Ordering::Acquire)) < LOOK_EVERY {
+            return length;
+        }
+        let length = self.lock.metadata().map_or(0, |metadata| metadata.len());
+        self.read_at.store(now, Ordering::Release);
+        self.length.store(length, Ordering::Release);
+        length
+    }
+
+    pub(crate) fn token(&self, epoch: Epoch, hash: &TokenHash) -> Option<AuthenticatedToken> {
+        self.tokens.get(epoch, hash.as_bytes())
+    }
+
+    pub(crate) fn keep_token(&self, epoch: Epoch, hash: &TokenHash, token: &AuthenticatedToken) {
+        self.tokens.put(epoch, *hash.as_bytes(), token.clone());
+    }
+
+    pub(crate) fn key(&self, epoch: Epoch, user: UserId, provider: ProviderId) -> Option<Option<SealedKey>> {
+        self.keys.get(epoch, &(user, provider))
+    }
+
+    pub(crate) fn keep_key(&self, epoch: Epoch, user: UserId, provider: ProviderId, key: Option<&SealedKey>) {
+        self.keys.put(epoch, (user, provider), key.cloned());
+    }
+}
+
+#[derive(Debug)]
+struct Kept<K, V>(Mutex<HashMap<K, Entry<V>>>);
+
+#[derive(Debug)]
+struct Entry<V> {
+    epoch: Epoch,
+    good_until: Instant,
+    value: V,
+}
+
+impl<K, V> Default for Kept<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Kept<K, V> {
+    fn get(&self, epoch: Epoch, key: &K) -> Option<V> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = kept.get(key).filter(|entry| entry.epoch == epoch && entry.good_until > Instant::now())?;
+        Some(entry.value.clone())
+    }
+
+    fn put(&self, epoch: Epoch, key: K, value: V) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_ENTRIES {
+            kept.clear();
+        }
+        kept.insert(key, Entry { epoch, good_until: Instant::now() + LIFE, value });
+    }
+}
