@@ -1,6 +1,14 @@
 //! The server: one accept loop with timers and limits, and an orderly end.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::Router;
 use http::Request;
@@ -25,7 +33,7 @@ use tower::Service as _;
 
 use crate::{exit::Exit, welcome};
 
-/// For a request's header, and for the first byte of a connection.
+/// For a request's header, and for the first request of a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 const HTTP2_PING: Duration = Duration::from_secs(20);
@@ -150,7 +158,10 @@ fn serve_connection(
     builder: &Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
 ) {
+    let begun = Arc::new(AtomicBool::new(false));
+    let first_request = Arc::clone(&begun);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        first_request.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(PeerAddress(peer.ip()));
         router.clone().call(request)
     });
@@ -164,12 +175,15 @@ fn serve_connection(
         let _place = place;
         // Small events must not wait for the peer's acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
-        // hyper's own timer starts with the first byte.
-        if timeout(HEADER_TIMEOUT, stream.readable()).await.is_err() {
-            return;
-        }
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
+        let mut connection = std::pin::pin!(watcher.watch(connection));
+        // hyper's own timer starts only once it knows which HTTP the peer speaks.
+        let ended = match timeout(HEADER_TIMEOUT, &mut connection).await {
+            Ok(ended) => ended,
+            Err(_) if begun.load(Ordering::Relaxed) => connection.await,
+            Err(_) => return,
+        };
+        if let Err(error) = ended {
             tracing::debug!(error = error.as_ref(), "a connection ended early");
         }
     });

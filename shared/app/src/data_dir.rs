@@ -28,21 +28,24 @@ pub(crate) fn create(path: &Path) -> Result<(), StartError> {
     builder.create(path).map_err(|source| StartError::DataDir { path: path.display().to_string(), source })
 }
 
-/// The key in `<data dir>/encryption.key`; made when there is none. Several processes may start at once.
-pub(crate) fn encryption_key(data_dir: &Path) -> Result<MasterKey, StartError> {
+/// The key in `<data dir>/encryption.key`, when there is one.
+pub(crate) fn encryption_key(data_dir: &Path) -> Result<Option<MasterKey>, StartError> {
+    let path = data_dir.join(KEY_FILE);
+    let text = read(&path).map_err(|source| StartError::DataDir { path: path.display().to_string(), source })?;
+    text.map(|text| parse(&path, &text)).transpose()
+}
+
+/// Makes the key. Several processes may start at once: whoever is first makes it for all.
+pub(crate) fn make_encryption_key(data_dir: &Path) -> Result<MasterKey, StartError> {
+    create(data_dir)?;
     let path = data_dir.join(KEY_FILE);
     let failed = |source| StartError::DataDir { path: path.display().to_string(), source };
-    if let Some(key) = read(&path).map_err(failed)? {
-        return parse(&path, &key);
-    }
     let key = MasterKey::generate().map_err(|_| StartError::Random)?;
     match publish(data_dir, &path, &key.to_base64()) {
         Ok(()) => Ok(key),
-        // Another process was faster: its key is the one.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match read(&path).map_err(failed)? {
-            Some(key) => parse(&path, &key),
-            None => Err(failed(error)),
-        },
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            encryption_key(data_dir)?.ok_or_else(|| failed(error))
+        }
         Err(error) => Err(failed(error)),
     }
 }

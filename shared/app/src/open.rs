@@ -142,14 +142,11 @@ fn upstream(config: &Config, clock: &Clock) -> Result<UpstreamConfig, StartError
     })
 }
 
-/// The encryption key from the settings, or on SQLite the one in the data directory.
-fn master_key(config: &Config) -> Result<MasterKey, StartError> {
+/// The encryption key from the settings, or on SQLite the one in the data directory; `None` when none was made yet.
+fn master_key(config: &Config) -> Result<Option<MasterKey>, StartError> {
     let Some(text) = &config.encryption_key else {
         return match &config.database {
-            DatabaseTarget::Sqlite(_) => {
-                data_dir::create(&config.data_dir)?;
-                data_dir::encryption_key(&config.data_dir)
-            }
+            DatabaseTarget::Sqlite(_) => data_dir::encryption_key(&config.data_dir),
             // Two processes on one database must agree on the key, so none can make it up.
             DatabaseTarget::Url(_) => Err(StartError::Key(
                 "LLM_API_ENCRYPTION_KEY must be set with Postgres; `llm-api keys generate` prints one".to_owned(),
@@ -160,7 +157,7 @@ fn master_key(config: &Config) -> Result<MasterKey, StartError> {
     if config.api_key.as_ref().is_some_and(|api_key| key.equals_text(api_key.expose_secret())) {
         return Err(StartError::Key("LLM_API_ENCRYPTION_KEY must not be the same as LLM_API_API_KEY".to_owned()));
     }
-    Ok(key)
+    Ok(Some(key))
 }
 
 fn parse_key(setting: &str, text: &SecretString) -> Result<MasterKey, StartError> {
@@ -168,17 +165,30 @@ fn parse_key(setting: &str, text: &SecretString) -> Result<MasterKey, StartError
 }
 
 /// Builds the vault and makes sure that it is the one this database was written with.
-async fn vault(config: &Config, key: MasterKey, store: &Store, clock: &Clock) -> Result<Vault, StartError> {
+async fn vault(config: &Config, key: Option<MasterKey>, store: &Store, clock: &Clock) -> Result<Vault, StartError> {
+    let canaries = store.vault_canaries().list().await?;
+    let key = match key {
+        Some(key) => key,
+        None if canaries.is_empty() => data_dir::make_encryption_key(&config.data_dir)?,
+        None => {
+            let path = config.data_dir.join(data_dir::KEY_FILE);
+            let remedy = "restore it from your backup, or set LLM_API_ENCRYPTION_KEY";
+            return Err(StartError::Key(format!("{} is missing, and this database needs it: {remedy}", path.display())));
+        }
+    };
     let old = config.encryption_keys_old.iter().map(|text| parse_key("LLM_API_ENCRYPTION_KEYS_OLD", text));
     let vault = Vault::new(key, old.collect::<Result<Vec<_>, _>>()?);
-    let canaries = store.vault_canaries().list().await?;
-    let opens = canaries.iter().any(|(_, sealed)| vault.open_canary(sealed).is_ok());
-    if !canaries.is_empty() && !opens {
+    let opened = canaries.iter().filter(|(_, sealed)| vault.open_canary(sealed).is_ok()).count();
+    if !canaries.is_empty() && opened == 0 {
         return Err(StartError::Key(
             "the encryption key is not the one this database was used with: set LLM_API_ENCRYPTION_KEY (or restore \
              encryption.key) to the earlier key, or name that one in LLM_API_ENCRYPTION_KEYS_OLD"
                 .to_owned(),
         ));
+    }
+    if opened < canaries.len() {
+        let missing = canaries.len() - opened;
+        tracing::warn!(missing, "keys sealed under an earlier encryption key that is not set here cannot be used");
     }
     let current = vault.key_id();
     if !canaries.iter().any(|(id, _)| *id == current) {

@@ -71,8 +71,8 @@ pub enum OpenError {
     #[error("another llm-api server holds {path}: stop it first, or give this one its own LLM_API_DATA_DIR")]
     HeldByAnother { path: String },
     #[error(
-        "{path} is a database of the Python service and is never opened for writing: bring its data over with \
-         `llm-api import --source {path}`"
+        "{path} is a database of the Python service, which is never opened for writing: set LLM_API_DATA_DIR to a \
+         directory of its own (`llm-api import`, which brings the old data over, comes with a later version)"
     )]
     LegacyFile { path: String },
     #[error(
