@@ -1,1 +1,17 @@
+//! The real binaries as black boxes: the server, its commands and the cloud functions, on both databases.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a story fails by panicking")]
+
+mod commands;
+mod edge;
+mod first_run;
+mod kill9;
+mod lambda;
+mod logs;
+mod outage;
+mod postgres;
+mod real_model;
+mod refusals;
+mod same_names;
+mod shutdown;
+mod support;

@@ -100,16 +100,16 @@ fn postgres(rest: &str, root_cert: Option<&Path>) -> Result<DatabaseAddress, Ope
              direct or the session address (port 5432)",
         ));
     }
-    let mode =
-        url.query_pairs().find(|(key, _)| key == "sslmode" || key == "ssl-mode").map(|(_, value)| value.into_owned());
+    let mode = url.query_pairs().find(|(key, _)| key == "sslmode" || key == "ssl-mode");
+    let mode = mode
+        .map(|(_, mode)| PgSslMode::from_str(&mode))
+        .transpose()
+        .map_err(|_| address_error("sslmode must be disable, prefer, require, verify-ca or verify-full"))?
+        // The driver's default would fall back to plain text when the server says so.
+        .or_else(|| (!is_local(&host)).then_some(PgSslMode::Require));
     let mut options = PgConnectOptions::from_str(url.as_str()).map_err(|_| unparsable(rest))?;
     if let Some(mode) = mode {
-        let mode = PgSslMode::from_str(&mode)
-            .map_err(|_| address_error("sslmode must be disable, prefer, require, verify-ca or verify-full"))?;
         options = options.ssl_mode(mode);
-    } else if !is_local(&host) {
-        // The driver's default would fall back to plain text when the server says so.
-        options = options.ssl_mode(PgSslMode::Require);
     }
     if let (Some(file), false) =
         (root_cert, url.query_pairs().any(|(key, _)| key == "sslrootcert" || key == "ssl-root-cert"))

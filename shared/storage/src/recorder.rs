@@ -312,7 +312,7 @@ const INSERT: &str = "
 
 /// A `running` row never overwrites an outcome: batches that were retried may come in the other order.
 const ON_CONFLICT: &str = "
-    ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, model = excluded.model, status = excluded.status,
+    ON CONFLICT (user_id, id) DO UPDATE SET provider = excluded.provider, model = excluded.model, status = excluded.status,
         error_code = excluded.error_code, prompt_tokens = excluded.prompt_tokens,
         completion_tokens = excluded.completion_tokens, total_tokens = excluded.total_tokens,
         cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,

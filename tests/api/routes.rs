@@ -1,0 +1,172 @@
+//! Rules that hold for every route: walks the document that describes the API.
+
+use std::collections::BTreeSet;
+
+use http::{Method, StatusCode};
+use llm_api_domain::RequestStatus;
+use llm_api_testkit::{HttpReply, TestApp, each_db};
+use serde_json::{Value, json};
+
+use crate::usage_rows::row_behind;
+
+/// The routes that need no credential.
+const PUBLIC: [&str; 5] =
+    ["GET /health", "GET /ready", "GET /version", "POST /v1/users/login", "POST /v1/users/register"];
+
+/// The groups whose routes ask no provider for content.
+const GROUPS_THAT_DO_NOT_GENERATE: [&str; 4] = ["health", "users", "provider-keys", "models"];
+
+/// One operation of the document.
+struct Route {
+    method: Method,
+    path: String,
+    group: String,
+    /// Whether the document says that it needs no credential.
+    public: bool,
+}
+
+impl Route {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// The path with something in place of its parameters.
+    fn filled(&self) -> String {
+        let part = |part: &str| if part.starts_with('{') { "something".to_owned() } else { part.to_owned() };
+        self.path.split('/').map(part).collect::<Vec<_>>().join("/")
+    }
+}
+
+async fn routes(app: &TestApp) -> Vec<Route> {
+    let document = app.http().get("/openapi.json").send().await.json().await;
+    let paths = document["paths"].as_object().expect("paths");
+    let routes: Vec<Route> = paths
+        .iter()
+        .flat_map(|(path, operations)| {
+            operations.as_object().expect("operations").iter().map(|(method, operation)| Route {
+                method: method.to_uppercase().parse().expect("a method"),
+                path: path.clone(),
+                group: operation["tags"][0].as_str().expect("a group").to_owned(),
+                public: operation["security"] == json!([{}]),
+            })
+        })
+        .collect();
+    assert!(routes.len() > 20, "the document is about all groups");
+    routes
+}
+
+/// A good request for each generating route.
+fn good_body(path: &str) -> Value {
+    match path {
+        "/v1/chat/completions" => json!({ "model": "openai:echo", "messages": [{ "role": "user", "content": "Hi" }] }),
+        "/v1/generate" => json!({ "model": "openai:echo", "modality": "text", "input": { "prompt": "Hi" } }),
+        _ => panic!("{path} is new: it needs a body here, to show that it leaves a usage row"),
+    }
+}
+
+/// A refusal in the form that the clients of this path read: OpenAI's, the native one, or both in one.
+async fn assert_refusal(path: &str, reply: HttpReply, sentence: &str, code: &str) {
+    let id = reply.header("x-request-id").to_owned();
+    let body = reply.json().await;
+    assert_eq!((&body["code"], &body["request_id"]), (&json!(code), &json!(id)), "{path}: {body}");
+    let (openai, native) = match path {
+        _ if path.starts_with("/v1/models") => (true, true),
+        _ if path.starts_with("/v1/chat/") => (true, false),
+        _ => (false, true),
+    };
+    let expected = |reads: bool| if reads { json!(sentence) } else { Value::Null };
+    assert_eq!((&body["detail"], &body["error"]["message"]), (&expected(native), &expected(openai)), "{path}: {body}");
+}
+
+each_db! {
+    async fn a_path_that_is_not_there_is_not_found(database: Database) {
+        let app = TestApp::start(database).await;
+        for path in ["/", "/nowhere", "/v1", "/v1/chat/nothing", "/v1/chat/completions/x", "/health/", "/v1/users/x"] {
+            for method in [Method::GET, Method::POST] {
+                let reply = app.http().request(method.clone(), path).send().await;
+                assert_eq!(reply.status, StatusCode::NOT_FOUND, "{method} {path}");
+                assert_refusal(path, reply, "Not Found", "not_found").await;
+            }
+        }
+    }
+
+    async fn a_method_that_a_path_does_not_have_is_not_allowed(database: Database) {
+        let app = TestApp::start(database).await;
+        for (method, path, allowed) in [
+            (Method::GET, "/v1/generate", "POST"),
+            (Method::GET, "/v1/chat/completions", "POST"),
+            (Method::DELETE, "/v1/models", "GET,HEAD"),
+            (Method::POST, "/health", "GET,HEAD"),
+            (Method::DELETE, "/v1/users/me", "GET,HEAD,PATCH,PUT"),
+        ] {
+            let reply = app.http().request(method.clone(), path).send().await;
+            assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+            let mut methods: Vec<&str> = reply.header("allow").split(',').collect();
+            methods.sort_unstable();
+            assert_eq!(methods.join(","), allowed, "{method} {path}");
+            assert_refusal(path, reply, "Method Not Allowed", "method_not_allowed").await;
+        }
+    }
+
+    async fn every_route_but_the_public_ones_refuses_strangers(database: Database) {
+        let app = TestApp::start(database).await;
+        let routes = routes(&app).await;
+        let public: BTreeSet<String> = routes.iter().filter(|route| route.public).map(Route::name).collect();
+        assert_eq!(public, PUBLIC.map(str::to_owned).into(), "what the document calls public");
+        for route in &routes {
+            let requests = [
+                (app.http().request(route.method.clone(), &route.filled()), "Missing authentication"),
+                (app.http().request(route.method.clone(), &route.filled()).bearer("junk"), "Invalid or expired token"),
+            ];
+            for (request, refusal) in requests {
+                let reply = request.send().await;
+                if route.public {
+                    assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{}", route.name());
+                    continue;
+                }
+                assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{}", route.name());
+                assert_refusal(&route.path, reply, refusal, "unauthenticated").await;
+            }
+        }
+    }
+
+    async fn the_server_works_on_so_many_requests_at_once_and_no_more(database: Database) {
+        let app = TestApp::start_with(database, &[("MAX_IN_FLIGHT", "1")]).await;
+        let ada = app.person("ada").await;
+        app.store_key(&ada.token, "openai", "sk-adas-own-key").await;
+        let asked_before = app.provider.requests().len();
+        let mut slow = good_body("/v1/generate");
+        slow["model"] = "openai:slow-head".into();
+        let one_more = async {
+            app.provider.wait_for_requests(asked_before + 1).await;
+            for path in ["/version", "/v1/chat/completions", "/v1/models"] {
+                let reply = app.http().get(path).send().await;
+                assert_eq!((reply.status, reply.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+                assert_refusal(path, reply, "The server has as many requests as it can take", "overloaded").await;
+            }
+            app.provider.release();
+        };
+        let (slow, ()) = tokio::join!(app.post("/v1/generate", &ada.token, slow), one_more);
+        assert_eq!(slow.status, StatusCode::OK);
+        assert_eq!(app.http().get("/version").send().await.status, StatusCode::OK);
+    }
+
+    async fn every_generating_route_leaves_a_usage_row(database: Database) {
+        let app = TestApp::start(database).await;
+        let ada = app.person("ada").await;
+        app.store_key(&ada.token, "openai", "sk-adas-own-key").await;
+        let mut generating = 0;
+        for route in routes(&app).await {
+            if GROUPS_THAT_DO_NOT_GENERATE.contains(&route.group.as_str()) {
+                continue;
+            }
+            generating += 1;
+            let reply = app.http().request(route.method.clone(), &route.path).bearer(&ada.token)
+                .json(good_body(&route.path)).send().await;
+            assert_eq!(reply.status, StatusCode::OK, "{}", route.name());
+            let row = row_behind(&app, &ada, &reply).await;
+            assert_eq!((row.status, row.usage.total_tokens), (RequestStatus::Completed, Some(18)), "{}", route.name());
+        }
+        assert!(generating >= 2, "the document tells of {generating} generating routes");
+    }
+}

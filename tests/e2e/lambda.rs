@@ -1,0 +1,167 @@
+//! Each endpoint group as a cloud function, behind an emulated gateway and runtime, on the data of an installation.
+
+use http::Method;
+use llm_api_testkit::{FunctionProcess, LambdaReply, LambdaRuntime, each_db, target_binary};
+use serde_json::{Value, json};
+
+use crate::support::{PASSWORD, Site, question};
+
+/// One function in its sandbox.
+struct Function {
+    runtime: LambdaRuntime,
+    process: FunctionProcess,
+}
+
+impl Function {
+    async fn start(site: &Site, name: &str, more: &[(&str, &str)]) -> Self {
+        let runtime = LambdaRuntime::start().await;
+        let envs: Vec<_> = site.envs().into_iter().chain(more.iter().copied()).collect();
+        let process = runtime.spawn(&target_binary(name), &envs);
+        Self { runtime, process }
+    }
+
+    async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> LambdaReply {
+        let authorization = format!("Bearer {token}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let reply = self.runtime.invoke(method, path, &headers, &body).await;
+        assert_eq!(reply.failure, None, "{}", self.process.stderr());
+        assert!(!reply.header("x-request-id").is_empty());
+        reply
+    }
+}
+
+/// A migrated installation with the user ada, and her login token as the function `users` made it.
+async fn installation(database: llm_api_testkit::Database, settings: &[(&str, &str)]) -> (Site, String, Function) {
+    let site = Site::with(database, settings).await;
+    site.run(&["migrate"], "").await.expect(0);
+    site.add_user("ada").await;
+    let users = Function::start(&site, "users", &[]).await;
+    let body = json!({ "username": "ada", "password": PASSWORD });
+    let reply = users.call(Method::POST, "/v1/users/login", "", body).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let token = reply.json()["token"].as_str().expect("a token").to_owned();
+    (site, token, users)
+}
+
+async fn store_key(keys: &Function, token: &str) -> Value {
+    let body = json!({ "provider": "openai", "api_key": "sk-good" });
+    let reply = keys.call(Method::POST, "/v1/users/provider-keys", token, body).await;
+    assert_eq!(reply.status, 201, "{}", reply.text());
+    reply.json()
+}
+
+const STREAM: [(&str, &str); 1] = [("LLM_API_RESPONSE_MODE", "stream")];
+
+each_db! {
+    async fn the_functions_work_together_on_one_database(database: Database) {
+        let (site, ada, users) = installation(database, &[]).await;
+        // All of them run at once, as siblings do.
+        let health = Function::start(&site, "health", &[]).await;
+        let keys = Function::start(&site, "provider-keys", &[]).await;
+        let models = Function::start(&site, "models", &[]).await;
+        let generate = Function::start(&site, "generate", &[]).await;
+        let openai = Function::start(&site, "openai", &[]).await;
+
+        for (path, body) in [("/health", json!({ "status": "ok" })), ("/ready", json!({ "status": "ready" }))] {
+            let reply = health.call(Method::GET, path, "", Value::Null).await;
+            assert_eq!((reply.status.as_u16(), reply.json()), (200, body));
+        }
+        let me = users.call(Method::GET, "/v1/users/me", &ada, Value::Null).await;
+        assert_eq!((me.status.as_u16(), &me.json()["username"]), (200, &json!("ada")));
+        assert_eq!(users.call(Method::GET, "/v1/users/me", "las_nonsense", Value::Null).await.status, 401);
+
+        assert_eq!(store_key(&keys, &ada).await["status"], "valid");
+        let list = models.call(Method::GET, "/v1/models?limit=2", &ada, Value::Null).await.json();
+        assert_eq!((list["data"].as_array().map(Vec::len), &list["next_cursor"]), (Some(2), &json!("2")));
+        let model = list["data"][0]["id"].as_str().expect("an id").to_owned();
+        let found = models.call(Method::GET, &format!("/v1/models/{model}"), &ada, Value::Null).await;
+        assert_eq!((found.status.as_u16(), &found.json()["id"]), (200, &json!(model)));
+
+        let body = json!({ "model": "openai:echo", "modality": "text", "input": { "prompt": "Grüße" } });
+        let generated = generate.call(Method::POST, "/v1/generate", &ada, body).await.json();
+        assert_eq!(generated["output"]["text"], "You said: Grüße", "{generated}");
+        let answered = openai.call(Method::POST, "/v1/chat/completions", &ada, question("openai:echo")).await.json();
+        assert_eq!(answered["choices"][0]["message"]["content"], "You said: Hello there, how are you?");
+        // A function knows its own group alone.
+        assert_eq!(openai.call(Method::GET, "/health", "", Value::Null).await.status, 404);
+    }
+
+    async fn events_arrive_while_the_provider_still_talks(database: Database) {
+        let (site, ada, _users) = installation(database, &[]).await;
+        let keys = Function::start(&site, "provider-keys", &[]).await;
+        store_key(&keys, &ada).await;
+
+        let mut chat = question("openai:slow-stream");
+        chat["stream"] = true.into();
+        let native =
+            json!({ "model": "openai:slow-stream", "modality": "text", "stream": true, "input": { "prompt": "Hello you" } });
+        for (name, path, body) in [("openai", "/v1/chat/completions", chat), ("generate", "/v1/generate", native)] {
+            let function = Function::start(&site, name, &STREAM).await;
+            let authorization = format!("Bearer {ada}");
+            let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+            let mut stream = function.runtime.begin(&Method::POST, path, &headers, &body.to_string()).await;
+            assert_eq!(stream.status, 200, "{:?} {}", stream.failure, function.process.stderr());
+            assert_eq!(stream.headers["content-type"], "text/event-stream; charset=utf-8");
+            let mut seen = String::new();
+            while !seen.contains("\"You \"") {
+                let chunk = stream.next_chunk().await.expect("events before the provider is done");
+                seen.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+            }
+            assert!(!seen.contains("[DONE]"), "{seen}");
+            site.provider.release();
+            while let Some(chunk) = stream.next_chunk().await {
+                seen.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+            }
+            assert!(seen.ends_with("data: [DONE]\n\n") && stream.failure.is_none(), "{seen}");
+        }
+    }
+
+    async fn an_error_keeps_its_status_where_replies_are_streamed(database: Database) {
+        let (site, ada, _users) = installation(database, &[]).await;
+        let openai = Function::start(&site, "openai", &STREAM).await;
+        let refused = openai.call(Method::POST, "/v1/chat/completions", &ada, question("openai:echo")).await;
+        assert_eq!(refused.status, 400);
+        assert_eq!(refused.json()["error"]["code"], "provider_not_configured");
+    }
+
+    async fn a_function_never_migrates(database: Database) {
+        let site = Site::new(database).await;
+        for name in ["health", "users", "provider-keys", "models", "generate", "openai"] {
+            let mut function = Function::start(&site, name, &[]).await;
+            assert_eq!(function.process.wait().await, 1);
+            let stderr = function.process.stderr();
+            assert!(
+                stderr.contains("the database is behind this llm-api: run `llm-api migrate` first"),
+                "{name} says: {stderr}"
+            );
+        }
+        site.run(&["migrate"], "").await.expect(0);
+        let health = Function::start(&site, "health", &[]).await;
+        assert_eq!(health.call(Method::GET, "/ready", "", Value::Null).await.status, 200);
+    }
+
+    async fn the_gateways_client_is_who_gets_throttled(database: Database) {
+        let (site, _ada, users) = installation(database, &[]).await;
+        let addresses = site.sql("SELECT DISTINCT address FROM audit_events WHERE address IS NOT NULL").await;
+        assert_eq!(addresses, ["203.0.113.7"]);
+
+        // Too long to be hashed: ten tries are over before the throttle lets another one in.
+        let knock = async |function: &Function, number: usize, forwarded: &str| {
+            let body = json!({ "username": format!("nobody-{number}"), "password": "x".repeat(1100) }).to_string();
+            let headers = [("content-type", "application/json"), ("x-forwarded-for", forwarded)];
+            function.runtime.invoke(Method::POST, "/v1/users/login", &headers, &body).await.status
+        };
+        // The first of ten was ada's own.
+        for number in 1..10 {
+            assert_eq!(knock(&users, number, &format!("198.51.100.{number}")).await, 401);
+        }
+        assert_eq!(knock(&users, 10, "198.51.100.99").await, 429);
+
+        // What the gateway says counts as the peer: named as a trusted proxy, its header is believed.
+        let behind_proxy = Function::start(&site, "users", &[("LLM_API_TRUSTED_PROXIES", "203.0.113.7")]).await;
+        for number in 0..12 {
+            assert_eq!(knock(&behind_proxy, number, &format!("198.51.100.{number}")).await, 401);
+        }
+    }
+}

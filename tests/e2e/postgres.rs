@@ -1,0 +1,132 @@
+//! PostgreSQL as operators run it: several servers, schemas, certificates, and strange passwords.
+
+use std::path::Path;
+
+use futures_util::future::join_all;
+use llm_api_testkit::{Cluster, Database, FakeProvider, Server, TempDir, Tls, run};
+
+use crate::support::{Site, get, sign_in};
+
+async fn site() -> Site {
+    Site::new(Database::Postgres).await
+}
+
+fn name(site: &Site) -> String {
+    site.database.as_ref().expect("a database").name.clone()
+}
+
+async fn admin(statement: String) -> Vec<String> {
+    Cluster::shared().await.admin(statement).await
+}
+
+#[tokio::test]
+async fn four_servers_that_start_at_once_on_an_empty_database_all_come_up() {
+    let site = site().await;
+    let servers = join_all((0..4).map(|_| site.start())).await;
+    site.add_user("ada").await;
+    for server in &servers {
+        let token = sign_in(&server.http(), "ada").await;
+        for other in &servers {
+            assert_eq!(get(&other.http(), &token, "/v1/users/me").await.status, 200);
+        }
+    }
+    // One of them has the invite; all of them saw the same empty server.
+    let stdout: String = servers.iter().map(Server::stdout).collect();
+    assert_eq!(stdout.matches("Welcome to llm-api.").count(), 4, "{stdout}");
+    assert!(stdout.contains("\"invite_token\":\"lai_"), "{stdout}");
+}
+
+#[tokio::test]
+async fn a_schema_is_made_and_shares_nothing_with_its_neighbours() {
+    let mut site = site().await;
+    for schema in ["team_a", "team_b"] {
+        site.set("DATABASE_SCHEMA", schema);
+        site.add_user(&format!("ada_of_{schema}")).await;
+        let server = site.start().await;
+        sign_in(&server.http(), &format!("ada_of_{schema}")).await;
+    }
+    let tables = "SELECT DISTINCT table_schema FROM information_schema.tables \
+        WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1";
+    assert_eq!(site.sql(tables).await, ["team_a", "team_b"]);
+    let users = |schema: &str| format!("SELECT username FROM {schema}.users WHERE kind = 'person'");
+    assert_eq!(site.sql(&users("team_a")).await, ["ada_of_team_a"]);
+    assert_eq!(site.sql(&users("team_b")).await, ["ada_of_team_b"]);
+
+    site.set("DATABASE_SCHEMA", "Robert'); DROP TABLE users;--");
+    let refused = site.run(&["migrate"], "").await.expect(78);
+    assert!(refused.stderr.contains("LLM_API_DATABASE_SCHEMA may hold a-z, 0-9 and _"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_certificate_is_checked_when_asked_for() {
+    let cluster = Cluster::shared().await;
+    let mut site = site().await;
+    let name = name(&site);
+    site.set("DATABASE_URL", &cluster.url(&name, Tls::VerifyFull));
+    let server = site.start().await;
+    assert_eq!(server.http().get("/ready").send().await.status, 200);
+    let sessions = format!(
+        "SELECT DISTINCT s.ssl FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) \
+         WHERE a.datname = '{name}' AND a.application_name = 'llm-api'"
+    );
+    assert_eq!(admin(sessions).await, ["t"]);
+    drop(server);
+
+    // The same authority by its own setting.
+    let plain = format!("{}?sslmode=verify-full", cluster.url(&name, Tls::Off).split('?').next().expect("an address"));
+    site.set("DATABASE_URL", &plain);
+    site.set("DATABASE_ROOT_CERT", &cluster.ca_path().display().to_string());
+    site.run(&["migrate"], "").await.expect(0);
+
+    let wrong = another_authority(&site.dir).await;
+    site.set("DATABASE_ROOT_CERT", &wrong);
+    let refused = site.run(&["migrate"], "").await.expect(1);
+    assert!(
+        refused.stderr.starts_with("llm-api: cannot connect to the database: invalid peer certificate"),
+        "{refused:?}"
+    );
+    assert!(!refused.stderr.contains(cluster.password()), "{refused:?}");
+    site.set("DATABASE_URL", &format!("{plain}&sslrootcert={wrong}"));
+    site.run(&["migrate"], "").await.expect(1);
+}
+
+/// A certificate that has nothing to do with the server's.
+async fn another_authority(dir: &TempDir) -> String {
+    let (key, certificate) = (dir.path().join("other.key"), dir.path().join("other.crt"));
+    let (key, certificate) = (key.display().to_string(), certificate.display().to_string());
+    let args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    let args: Vec<&str> =
+        args.into_iter().chain(["-subj", "/CN=another authority", "-keyout", &key, "-out", &certificate]).collect();
+    run(Path::new("openssl"), dir.path(), &args, &[], "").await.expect(0);
+    certificate
+}
+
+#[tokio::test]
+async fn a_password_with_odd_characters_works_when_it_is_percent_encoded() {
+    let mut site = site().await;
+    let name = name(&site);
+    let port = Cluster::shared().await.port();
+    admin(format!("CREATE ROLE odd_{name} LOGIN PASSWORD 'p@ss:w/o#r?d%&=+ é[]'")).await;
+    admin(format!("ALTER DATABASE {name} OWNER TO odd_{name}")).await;
+    let address = |password: &str| format!("postgres://odd_{name}:{password}@127.0.0.1:{port}/{name}?sslmode=disable");
+
+    site.set("DATABASE_URL", &address("p%40ss%3Aw%2Fo%23r%3Fd%25%26%3D%2B%20%C3%A9%5B%5D"));
+    let server = site.start().await;
+    assert_eq!(server.http().get("/ready").send().await.status, 200);
+
+    // As it is, it is no address; the sentence says what to write, and shows none of it.
+    site.set("DATABASE_URL", &address("p@ss:w/o#r?d%&=+ é[]"));
+    let refused = site.run(&["migrate"], "").await.expect(78);
+    assert!(refused.stderr.contains("write @ as %40") && !refused.stderr.contains("ss:w"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_down_at_start_is_a_failure_that_a_supervisor_tries_again() {
+    let mut site = site().await;
+    // A closed port is what a stopped database looks like.
+    let port = FakeProvider::start().await.port();
+    site.set("DATABASE_URL", &format!("postgres://app:hunter2@127.0.0.1:{port}/x?sslmode=disable"));
+    let refused = site.run(&["serve"], "").await.expect(1);
+    assert!(refused.stderr.starts_with("llm-api: cannot connect to the database: "), "{refused:?}");
+    assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
+}
