@@ -9,7 +9,7 @@ use crate::{commands, exit::Exit, serve};
 
 /// Self-hosted LLM API for a small team.
 ///
-/// Settings are environment variables with the prefix LLM_API_; `llm-api config` shows them all.
+/// Settings are environment variables with the prefix `LLM_API`_; `llm-api config` shows them all.
 #[derive(Debug, Parser)]
 #[command(name = "llm-api", version, arg_required_else_help = false)]
 struct Cli {
@@ -91,7 +91,7 @@ pub(crate) struct InviteCreate {
 
 #[derive(Debug, Subcommand)]
 enum Keys {
-    /// Print a fresh LLM_API_ENCRYPTION_KEY.
+    /// Print a fresh `LLM_API_ENCRYPTION_KEY`.
     Generate,
 }
 

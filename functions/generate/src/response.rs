@@ -46,6 +46,7 @@ struct Output {
 
 /// The provider's token counts; 0 where it gave none, because clients expect numbers here.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names that clients read")]
 pub(crate) struct Usage {
     prompt_tokens: i64,
     completion_tokens: i64,

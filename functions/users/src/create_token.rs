@@ -48,7 +48,7 @@ pub(crate) async fn create_token(
     if body.name.as_ref().is_some_and(|name| name.chars().count() > 255) {
         return Err(ApiError::invalid_field("name", "at most 255 characters"));
     }
-    let scopes = scopes(body.scopes.unwrap_or_default(), &caller.scopes)?;
+    let scopes = scopes(&body.scopes.unwrap_or_default(), &caller.scopes)?;
     let days = body.expires_days.unwrap_or(0);
     if !(0..=MAX_DAYS).contains(&days) {
         return Err(ApiError::invalid_field("expires_days", "must be from 0 to 36500"));
@@ -77,7 +77,7 @@ pub(crate) async fn create_token(
 }
 
 /// What was asked for, never wider than what the caller holds; none means the same as the caller.
-fn scopes(asked: Vec<String>, held: &ScopeSet) -> Result<ScopeSet, ApiError> {
+fn scopes(asked: &[String], held: &ScopeSet) -> Result<ScopeSet, ApiError> {
     if asked.is_empty() {
         return Ok(held.clone());
     }

@@ -43,8 +43,8 @@ pub(crate) async fn login(
 ) -> Result<Json<LoggedIn>, ApiError> {
     let username = submitted_name(body.username.as_deref(), body.email.as_deref())?;
     let name = ThrottleKey::name(username);
-    state.throttles.attempt(Throttle::LoginAddress, &ThrottleKey::address(context.address), context.now)?;
-    state.throttles.check(Throttle::LoginName, &name, context.now)?;
+    state.throttles.attempt(Throttle::LoginAddress, ThrottleKey::address(context.address), context.now)?;
+    state.throttles.check(Throttle::LoginName, name, context.now)?;
 
     // An unknown and a disabled user cost as much as a known one, and get the same reply.
     let users = state.auth.store.users();
@@ -52,7 +52,7 @@ pub(crate) async fn login(
     let stored = found.as_ref().and_then(|found| found.password_hash.as_deref());
     let verified = state.passwords.verify(&body.password, stored).await.map_err(gate_error)?;
     let refused = || {
-        state.throttles.failed(Throttle::LoginName, &name, context.now);
+        state.throttles.failed(Throttle::LoginName, name, context.now);
         ApiError::unauthenticated("Invalid credentials")
     };
     let (Some(found), Verified::Yes | Verified::YesButRehash) = (found, verified) else { return Err(refused()) };

@@ -53,7 +53,7 @@ pub(crate) async fn register(
     Json(body): Json<Register>,
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
     let address = ThrottleKey::address(context.address);
-    state.throttles.check(Throttle::RegisterAddress, &address, context.now)?;
+    state.throttles.check(Throttle::RegisterAddress, address, context.now)?;
     let username = submitted_name(body.username.as_deref(), body.email.as_deref())?.to_owned();
     check_name(&username)?;
     if body.display_name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
@@ -63,7 +63,7 @@ pub(crate) async fn register(
         .map_err(|problem| ApiError::invalid_field("password", problem.to_string()))?;
 
     let refuse = |reason: &str| {
-        state.throttles.failed(Throttle::RegisterAddress, &address, context.now);
+        state.throttles.failed(Throttle::RegisterAddress, address, context.now);
         ApiError::bad_request(format!("Registration failed. {reason}"))
     };
     let bad_invite = "The invite is missing, unknown, used, revoked or expired.";
@@ -99,7 +99,7 @@ pub(crate) async fn register(
         RegisterOutcome::Registered { is_admin } => {
             if invite.is_none() {
                 // Nothing else bounds registrations that need no invite.
-                state.throttles.failed(Throttle::RegisterAddress, &address, context.now);
+                state.throttles.failed(Throttle::RegisterAddress, address, context.now);
             }
             let reply = Registered {
                 account: account(is_admin),

@@ -173,7 +173,10 @@ async fn vault(config: &Config, key: Option<MasterKey>, store: &Store, clock: &C
         None => {
             let path = config.data_dir.join(data_dir::KEY_FILE);
             let remedy = "restore it from your backup, or set LLM_API_ENCRYPTION_KEY";
-            return Err(StartError::Key(format!("{} is missing, and this database needs it: {remedy}", path.display())));
+            return Err(StartError::Key(format!(
+                "{} is missing, and this database needs it: {remedy}",
+                path.display()
+            )));
         }
     };
     let old = config.encryption_keys_old.iter().map(|text| parse_key("LLM_API_ENCRYPTION_KEYS_OLD", text));

@@ -1,6 +1,6 @@
 //! Runs a router as an AWS Lambda function: buffered or streaming is a setting beside `InvokeMode`, not code.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::{extract::Request, middleware::map_request};
 use lambda_http::request::RequestContext;
@@ -11,7 +11,20 @@ use llm_api_web::PeerAddress;
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use lambda_http::Error;
+/// Why a function does not start. `main` shows its `Debug`, so that is the sentence.
+pub struct Error(String);
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: fmt::Display> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Serves `router` until the environment is taken away.
 ///
@@ -29,9 +42,10 @@ pub async fn lambda(router: OpenApiRouter<AppState>) -> Result<(), Error> {
     let state = open(Arc::new(config), OpenMode::Function, Clock::system(), stop).await?;
     let router = finish(router.into(), state).layer(map_request(client_address));
     match response_mode {
-        ResponseMode::Buffered => lambda_http::run(router).await,
-        ResponseMode::Stream => lambda_http::run_with_streaming_response(router).await,
+        ResponseMode::Buffered => lambda_http::run(router).await?,
+        ResponseMode::Stream => lambda_http::run_with_streaming_response(router).await?,
     }
+    Ok(())
 }
 
 /// API Gateway tells the client's address in the event; no header is needed.

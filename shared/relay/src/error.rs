@@ -7,7 +7,7 @@ use llm_api_upstream::UpstreamError;
 pub enum RelayError {
     #[error("Model not found: {0}")]
     ModelNotFound(String),
-    #[error("No {0} model available; store a provider key or start a local model server")]
+    #[error("Model not found: no {0} model is available; store a provider key or start a local model server")]
     NoModelAvailable(Modality),
     #[error("Provider '{0}' is not supported here")]
     UnsupportedProvider(String),

@@ -57,6 +57,7 @@ impl AuditContext {
     }
 
     /// The same context with `actor` as the one who acts.
+    #[must_use]
     pub const fn by(self, actor: UserId) -> Self {
         Self { actor: Some(actor), ..self }
     }

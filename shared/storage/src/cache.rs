@@ -18,12 +18,14 @@ use std::{
 };
 
 use llm_api_crypto::TokenHash;
-use llm_api_domain::{ProviderId, UserId};
+use llm_api_domain::{ProviderId, Timestamp, UserId};
 
 use crate::{AuthenticatedToken, SealedKey};
 
 /// Microseconds.
 const LOOK_EVERY: u64 = 1000;
+/// Microseconds: longer than the busy timeout of a connection.
+const LONGEST_COMMIT: u64 = 10_000_000;
 const LIFE: Duration = Duration::from_secs(2);
 /// Entries of one kind; beyond that all are dropped, which costs a read each.
 const MAX_ENTRIES: usize = 10_000;
@@ -40,25 +42,44 @@ pub(crate) enum Changes {
 }
 
 /// Tells that something was written, however the write ended.
-pub(crate) struct Changing<'c>(&'c Changes);
+pub(crate) struct Changing<'c> {
+    changes: &'c Changes,
+    committing: bool,
+}
+
+impl Changing<'_> {
+    /// From here on it takes an answer to know whether the write happened.
+    pub(crate) fn committing(&mut self) {
+        self.committing = true;
+    }
+
+    /// The write has happened, and nothing of it is still under way.
+    pub(crate) fn committed(mut self) {
+        self.committing = false;
+    }
+}
 
 impl Changes {
     pub(crate) fn changing(&self) -> Changing<'_> {
-        Changing(self)
+        Changing { changes: self, committing: false }
     }
 
-    pub(crate) fn cache(&self) -> Option<&Cache> {
+    /// The cache with its present epoch; `None` where nothing may be kept.
+    pub(crate) fn cache(&self) -> Option<(&Cache, Epoch)> {
         match self {
-            Self::Own(cache) => Some(cache),
-            Self::Beside(_) | Self::Nobody => None,
+            Self::Own(cache) if !cache.is_suspended() => Some((cache, cache.epoch())),
+            Self::Own(_) | Self::Beside(_) | Self::Nobody => None,
         }
     }
 }
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        match self.0 {
+        match self.changes {
             Changes::Own(cache) => {
+                if self.committing {
+                    cache.suspend();
+                }
                 cache.epoch.fetch_add(1, Ordering::Release);
             }
             Changes::Beside(file) => {
@@ -70,6 +91,10 @@ impl Drop for Changing<'_> {
         }
     }
 }
+
+/// What the database had.
+#[derive(Clone, Debug)]
+pub(crate) struct Found(pub(crate) Option<SealedKey>);
 
 /// Moves with every write: ours, and those of commands beside us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,24 +108,49 @@ pub(crate) struct Cache {
     length: AtomicU64,
     read_at: AtomicU64,
     started: Instant,
+    /// Nothing is kept until then, in microseconds since `started`: a write was given up half-way (its client left), and
+    /// the database may still commit it.
+    suspended_until: AtomicU64,
     tokens: Kept<[u8; 32], AuthenticatedToken>,
-    keys: Kept<(UserId, ProviderId), Option<SealedKey>>,
+    /// Empty for a user who stored none for that provider.
+    keys: Kept<(UserId, ProviderId), Found>,
 }
 
 impl Cache {
     pub(crate) fn new(lock: Arc<File>) -> Self {
         let length = AtomicU64::new(u64::MAX);
-        let (epoch, read_at) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { epoch, lock, length, read_at, started: Instant::now(), tokens: Kept::default(), keys: Kept::default() }
+        Self {
+            epoch: AtomicU64::new(0),
+            lock,
+            length,
+            read_at: AtomicU64::new(0),
+            started: Instant::now(),
+            suspended_until: AtomicU64::new(0),
+            tokens: Kept::default(),
+            keys: Kept::default(),
+        }
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn suspend(&self) {
+        self.suspended_until.fetch_max(self.micros().saturating_add(LONGEST_COMMIT), Ordering::AcqRel);
+    }
+
+    fn is_suspended(&self) -> bool {
+        let until = self.suspended_until.load(Ordering::Acquire);
+        until > 0 && until > self.micros()
     }
 
     /// To be taken before the database is read.
-    pub(crate) fn epoch(&self) -> Epoch {
+    fn epoch(&self) -> Epoch {
         Epoch(self.epoch.load(Ordering::Acquire), self.beside())
     }
 
     fn beside(&self) -> u64 {
-        let now = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let now = self.micros();
         let length = self.length.load(Ordering::Acquire);
         if length != u64::MAX && now.saturating_sub(self.read_at.load(Ordering::Acquire)) < LOOK_EVERY {
             return length;
@@ -119,12 +169,17 @@ impl Cache {
         self.tokens.put(epoch, *hash.as_bytes(), token.clone());
     }
 
-    pub(crate) fn key(&self, epoch: Epoch, user: UserId, provider: ProviderId) -> Option<Option<SealedKey>> {
+    /// Notes a use that the recorder is about to write, so that it is not told again with every request.
+    pub(crate) fn token_used(&self, hash: &TokenHash, now: Timestamp) {
+        self.tokens.change(hash.as_bytes(), |token| token.last_used_at = Some(now));
+    }
+
+    pub(crate) fn key(&self, epoch: Epoch, user: UserId, provider: ProviderId) -> Option<Found> {
         self.keys.get(epoch, &(user, provider))
     }
 
     pub(crate) fn keep_key(&self, epoch: Epoch, user: UserId, provider: ProviderId, key: Option<&SealedKey>) {
-        self.keys.put(epoch, (user, provider), key.cloned());
+        self.keys.put(epoch, (user, provider), Found(key.cloned()));
     }
 }
 
@@ -149,6 +204,12 @@ impl<K: Eq + Hash, V: Clone> Kept<K, V> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = kept.get(key).filter(|entry| entry.epoch == epoch && entry.good_until > Instant::now())?;
         Some(entry.value.clone())
+    }
+
+    fn change(&self, key: &K, change: impl FnOnce(&mut V)) {
+        if let Some(entry) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+            change(&mut entry.value);
+        }
     }
 
     fn put(&self, epoch: Epoch, key: K, value: V) {

@@ -10,17 +10,34 @@ use sqlx::{
     query::{Query, QueryAs, QueryScalar},
 };
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::StoreError;
 
 pub(crate) enum Conn<D: Database> {
     Pooled(PoolConnection<D>),
     Tx(Transaction<'static, D>),
+    /// Given up: it did not answer in time, and nobody else may wait for its late answer.
+    Gone,
 }
 
 pub(crate) struct Db<D: Database> {
     conn: Conn<D>,
     /// Whether statements may be kept prepared on the server.
     persistent: bool,
+    /// When to stop waiting for a server that says nothing; none for a file.
+    deadline: Option<Instant>,
+}
+
+/// Waits for `work`, but not past `deadline`.
+pub(crate) async fn within<T>(
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    match deadline {
+        None => work.await,
+        Some(deadline) => timeout_at(deadline, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)),
+    }
 }
 
 /// How many rows a statement changed; the drivers have no common name for it.
@@ -41,22 +58,33 @@ impl RowsAffected for sqlx::postgres::PgQueryResult {
 }
 
 impl<D: Database> Db<D> {
-    pub(crate) fn new(conn: Conn<D>, persistent: bool) -> Self {
-        Self { conn, persistent }
+    pub(crate) fn new(conn: Conn<D>, persistent: bool, deadline: Option<Instant>) -> Self {
+        Self { conn, persistent, deadline }
     }
 
-    fn executor(&mut self) -> &mut D::Connection {
+    fn executor(&mut self) -> Result<&mut D::Connection, sqlx::Error> {
         match &mut self.conn {
-            Conn::Pooled(conn) => conn,
-            Conn::Tx(tx) => tx,
+            Conn::Pooled(conn) => Ok(conn),
+            Conn::Tx(tx) => Ok(tx),
+            Conn::Gone => Err(sqlx::Error::PoolClosed),
         }
+    }
+
+    fn give_up_when_silent<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        if matches!(result, Err(sqlx::Error::PoolTimedOut))
+            && let Conn::Pooled(conn) = std::mem::replace(&mut self.conn, Conn::Gone)
+        {
+            // Out of the pool and closed: going back, it would be asked whether it is alive, and keep its place for long.
+            drop(conn.detach());
+        }
+        result
     }
 
     /// Commits where there is a transaction. A `Db` that is dropped before rolls back.
     pub(crate) async fn finish(self) -> Result<(), StoreError> {
         match self.conn {
-            Conn::Pooled(_) => Ok(()),
-            Conn::Tx(tx) => Ok(tx.commit().await?),
+            Conn::Pooled(_) | Conn::Gone => Ok(()),
+            Conn::Tx(tx) => Ok(within(self.deadline, tx.commit()).await?),
         }
     }
 }
@@ -71,7 +99,8 @@ where
     /// Runs a statement; gives how many rows it changed.
     pub(crate) async fn execute(&mut self, query: Query<'_, D, D::Arguments>) -> Result<u64, sqlx::Error> {
         let query = query.persistent(self.persistent);
-        Ok(query.execute(self.executor()).await?.count())
+        let done = within(self.deadline, query.execute(self.executor()?)).await;
+        Ok(self.give_up_when_silent(done)?.count())
     }
 
     pub(crate) async fn optional<O>(&mut self, query: QueryAs<'_, D, O, D::Arguments>) -> Result<Option<O>, sqlx::Error>
@@ -79,7 +108,8 @@ where
         O: Send + Unpin + for<'r> FromRow<'r, D::Row>,
     {
         let query = query.persistent(self.persistent);
-        query.fetch_optional(self.executor()).await
+        let rows = within(self.deadline, query.fetch_optional(self.executor()?)).await;
+        self.give_up_when_silent(rows)
     }
 
     pub(crate) async fn all<O>(&mut self, query: QueryAs<'_, D, O, D::Arguments>) -> Result<Vec<O>, sqlx::Error>
@@ -87,7 +117,8 @@ where
         O: Send + Unpin + for<'r> FromRow<'r, D::Row>,
     {
         let query = query.persistent(self.persistent);
-        query.fetch_all(self.executor()).await
+        let rows = within(self.deadline, query.fetch_all(self.executor()?)).await;
+        self.give_up_when_silent(rows)
     }
 
     pub(crate) async fn scalar<O>(
@@ -99,7 +130,8 @@ where
         (O,): Send + Unpin + for<'r> FromRow<'r, D::Row>,
     {
         let query = query.persistent(self.persistent);
-        query.fetch_optional(self.executor()).await
+        let rows = within(self.deadline, query.fetch_optional(self.executor()?)).await;
+        self.give_up_when_silent(rows)
     }
 }
 
@@ -125,21 +157,25 @@ macro_rules! on_read {
 /// does `return`.
 macro_rules! on_write {
     ($store:expr, $db:ident => $body:expr) => {{
-        let _changing = $store.changes.changing();
-        match &$store.backend {
+        let mut changing = $store.changes.changing();
+        let output = match &$store.backend {
             $crate::store::Backend::Sqlite(pools) => {
                 let mut $db = pools.writer().await?;
                 let output = $body;
+                changing.committing();
                 $db.finish().await?;
                 output
             }
             $crate::store::Backend::Postgres(pool) => {
                 let mut $db = pool.writer().await?;
                 let output = $body;
+                changing.committing();
                 $db.finish().await?;
                 output
             }
-        }
+        };
+        changing.committed();
+        output
     }};
 }
 

@@ -42,10 +42,10 @@ fn is_full(error: &dyn sqlx::error::DatabaseError) -> bool {
 }
 
 /// `SQLITE_BUSY` (5) and its extended forms; Postgres classes 08 (connection), 57P0x (shutting down, starting up), 53300
-/// (too many connections) and 57014 (statement timeout).
+/// (too many connections), 55000 (the database takes no connections) and 57014 (statement timeout).
 fn is_unavailable(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().is_some_and(|code| {
-        matches!(code.as_ref(), "5" | "261" | "517" | "53300" | "57014" | "57P01" | "57P02" | "57P03")
+        matches!(code.as_ref(), "5" | "261" | "517" | "53300" | "55000" | "57014" | "57P01" | "57P02" | "57P03")
             || (code.len() == 5 && code.starts_with("08"))
     })
 }

@@ -4,7 +4,7 @@ use llm_api_crypto::TokenHash;
 use llm_api_domain::{InviteId, Timestamp, UserId};
 use uuid::Uuid;
 
-use crate::{Action, AuditContext, Store, StoreError, audit::audit, dialect::DbTime};
+use crate::{Action, AuditContext, Store, StoreError, audit::audit, dialect::DbTime, store::Backend};
 
 #[derive(Clone, Debug)]
 pub struct NewInvite {
@@ -119,13 +119,18 @@ impl Invites<'_> {
     }
 
     /// Makes or renews the invite for the first administrator (its id must be [`Self::FIRST_ADMIN`]). False when it was
-    /// used, or when another process made it within the last minute: that one's text is the good one.
+    /// used, or when another process on the same Postgres made it within the last minute: that one's text is the good one.
     pub async fn renew_first_admin(&self, invite: &NewInvite, context: &AuditContext) -> Result<bool, StoreError> {
         let written = on_write!(self.0, db => {
-            let stale = context.now - std::time::Duration::from_secs(60);
+            // On SQLite there is no other server: an invite of a moment ago was printed by this one's last start.
+            let fresh = match self.0.backend {
+                Backend::Sqlite(_) => std::time::Duration::ZERO,
+                Backend::Postgres(_) => std::time::Duration::from_secs(60),
+            };
+            let stale = context.now - fresh;
             let renewed = db.execute(sqlx::query(
                 "UPDATE invite_tokens SET token_hash = $1, created_at = $2, expires_at = $3
-                 WHERE id = $4 AND uses = 0 AND created_at < $5")
+                 WHERE id = $4 AND uses = 0 AND created_at <= $5")
                 .bind(invite.hash.as_bytes().as_slice()).bind(DbTime(context.now)).bind(DbTime(invite.expires_at))
                 .bind(invite.id.as_uuid()).bind(DbTime(stale))).await?;
             let inserted = insert_invite!(db, invite, context.now, "ON CONFLICT (id) DO NOTHING");

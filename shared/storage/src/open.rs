@@ -21,6 +21,7 @@ use crate::{
     address::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT},
     cache::{Cache, Changes},
     migrate,
+    recorder::Sink,
     store::{Backend, PostgresPool, SqlitePools},
 };
 
@@ -51,14 +52,17 @@ pub struct OpenOptions {
 impl Store {
     /// Opens the database and brings it to this version, as `options.mode` allows.
     pub async fn open(options: OpenOptions) -> Result<Self, OpenError> {
-        let (backend, lock) = match &options.address {
+        let (backend, sink, lock) = match &options.address {
             DatabaseAddress::Sqlite(path) => {
-                let (pools, lock) = open_sqlite(&path.0, options.mode).await?;
-                (Backend::Sqlite(pools), Some(Arc::new(lock)))
+                let (pools, usage, lock) = open_sqlite(&path.0, options.mode).await?;
+                (Backend::Sqlite(pools), Sink::Sqlite(Box::new(usage)), Some(Arc::new(lock)))
             }
-            DatabaseAddress::Postgres(address) => (Backend::Postgres(open_postgres(address, &options).await?), None),
+            DatabaseAddress::Postgres(address) => {
+                let pool = open_postgres(address, &options).await?;
+                (Backend::Postgres(pool.clone()), Sink::Postgres(pool), None)
+            }
         };
-        let recorder = Recorder::start(backend.clone(), options.clock.clone());
+        let recorder = Recorder::start(sink, options.clock.clone());
         let changes = match (&lock, options.mode) {
             (Some(lock), OpenMode::Server) => Changes::Own(Arc::new(Cache::new(Arc::clone(lock)))),
             (Some(lock), OpenMode::Tool) => Changes::Beside(Arc::clone(lock)),
@@ -108,7 +112,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-async fn open_sqlite(path: &Path, mode: OpenMode) -> Result<(SqlitePools, File), OpenError> {
+async fn open_sqlite(path: &Path, mode: OpenMode) -> Result<(SqlitePools, SqliteConnection, File), OpenError> {
     refuse_legacy(path).await?;
     let lock = lock_file(path)?;
     let held = match mode {
@@ -141,13 +145,14 @@ async fn open_sqlite(path: &Path, mode: OpenMode) -> Result<(SqlitePools, File),
         lock.unlock().map_err(file_error(path))?;
     }
 
+    // Commits of usage rows are not flushed to the platter one by one (see `docs/adr/0004-usage-rows.md`).
     let usage_options = options.clone().synchronous(SqliteSynchronous::Normal);
+    let usage = SqliteConnection::connect_with(&usage_options).await.map_err(OpenError::Prepare)?;
     let pools = SqlitePools {
         read: sqlite_pool(4, options.clone().read_only(true)).await?,
         write: sqlite_pool(1, options).await?,
-        usage: sqlite_pool(1, usage_options).await?,
     };
-    Ok((pools, lock))
+    Ok((pools, usage, lock))
 }
 
 fn sqlite_options(path: &Path) -> SqliteConnectOptions {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use llm_api_domain::{CredentialType, ProviderId, ProviderKeyId, Timestamp, UserId};
 use uuid::Uuid;
 
-use crate::{Action, AuditContext, Store, StoreError, audit::audit, dialect::DbTime};
+use crate::{Action, AuditContext, Store, StoreError, audit::audit, cache::Found, dialect::DbTime};
 
 /// What the last try with a key showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,8 +184,8 @@ impl ProviderKeys<'_> {
 
     /// The user's sealed key for one provider.
     pub async fn sealed(&self, user: UserId, provider: ProviderId) -> Result<Option<SealedKey>, StoreError> {
-        let cache = self.0.changes.cache().map(|cache| (cache, cache.epoch()));
-        if let Some(kept) = cache.and_then(|(cache, epoch)| cache.key(epoch, user, provider)) {
+        let cache = self.0.changes.cache();
+        if let Some(Found(kept)) = cache.and_then(|(cache, epoch)| cache.key(epoch, user, provider)) {
             return Ok(kept);
         }
         let row: Option<SealedRow> = on_read!(self.0, db => {

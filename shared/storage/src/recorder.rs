@@ -6,17 +6,19 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    pin::pin,
     sync::LazyLock,
     time::Duration,
 };
 
 use llm_api_domain::{Clock, ProviderId, RequestId, RequestStatus, Timestamp, TokenId, TokenUsage, UserId};
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-use crate::{StoreError, db::SqliteDb, dialect::DbTime, store::Backend};
+use crate::{StoreError, dialect::DbTime, store::PostgresPool};
 
 /// How long a request may run before its row is written as `running`.
 const HOLD_OPEN: Duration = Duration::from_secs(1);
@@ -63,10 +65,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn start(backend: Backend, clock: Clock) -> Self {
+    pub(crate) fn start(sink: Sink, clock: Clock) -> Self {
         // Unbounded: the limit on requests in flight bounds it, and a row must never be refused.
         let (queue, events) = mpsc::unbounded_channel();
-        let writer = Writer { backend, clock, held: HashMap::new(), backlog: VecDeque::new(), used: HashMap::new() };
+        let writer = Writer { sink, clock, held: HashMap::new(), backlog: VecDeque::new(), used: HashMap::new() };
         #[expect(
             clippy::disallowed_methods,
             reason = "it ends with the queue; requests wait for it inside their response"
@@ -96,7 +98,7 @@ impl Recorder {
     }
 
     /// Notes that a token was used.
-    pub fn token_used(&self, token: TokenId, now: Timestamp) {
+    pub(crate) fn token_used(&self, token: TokenId, now: Timestamp) {
         self.send(Event::Used(token, now));
     }
 
@@ -115,13 +117,36 @@ impl Recorder {
     }
 }
 
+/// How many requests of a batch begin, and how many end.
+#[derive(Default)]
+struct Company {
+    opened: usize,
+    settled: usize,
+}
+
+impl Company {
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::Opened(_) => self.opened += 1,
+            Event::Settled(..) => self.settled += 1,
+            Event::Used(..) | Event::Close(_) => {}
+        }
+    }
+}
+
+/// Where the rows go. On SQLite a connection of its own: taking one from a pool and giving it back costs thread switches.
+pub(crate) enum Sink {
+    Sqlite(Box<SqliteConnection>),
+    Postgres(PostgresPool),
+}
+
 struct Writer {
-    backend: Backend,
+    sink: Sink,
     clock: Clock,
     /// Running requests not yet written, with the moment they are due.
     held: HashMap<RequestId, (Instant, Box<RequestRecord>)>,
     /// Rows that could not be written.
-    backlog: VecDeque<Box<RequestRecord>>,
+    backlog: VecDeque<RequestRecord>,
     used: HashMap<TokenId, Timestamp>,
 }
 
@@ -135,7 +160,7 @@ impl Writer {
                 None => Ok(events.recv_many(&mut buffer, MAX_BATCH).await),
             };
             if received == Ok(0) {
-                return;
+                return self.end().await;
             }
             self.gather(&mut events, &mut buffer).await;
             let mut rows = Vec::new();
@@ -148,7 +173,7 @@ impl Writer {
                     }
                     Event::Settled(record, done) => {
                         self.held.remove(&record.id);
-                        rows.push(record);
+                        rows.push(*record);
                         waiting.extend(done);
                     }
                     Event::Used(token, at) => {
@@ -160,28 +185,43 @@ impl Writer {
             self.take_due(&mut rows);
             self.flush(rows, waiting).await;
             if let Some(done) = closing {
+                self.end().await;
                 let _ = done.send(());
                 return;
             }
         }
     }
 
+    /// Closes the connection in order, so that SQLite folds its log into the file.
+    async fn end(self) {
+        if let Sink::Sqlite(conn) = self.sink
+            && let Err(error) = conn.close().await
+        {
+            tracing::warn!(%error, "the connection for usage rows did not close in order");
+        }
+    }
+
     /// Waits until half of the young requests have settled, or a moment has passed: a commit costs the same for one row
     /// and for thirty. A lone request is not held up, and neither is one beside requests that run long.
     async fn gather(&self, events: &mut mpsc::UnboundedReceiver<Event>, buffer: &mut Vec<Event>) {
-        let due = Instant::now() + GATHER;
+        let mut company = Company::default();
+        let mut counted = 0;
+        // One timer for the whole wait: each new one would wake the driver.
+        let mut due = pin!(tokio::time::sleep(GATHER));
         loop {
-            let (opened, settled) = buffer.iter().fold((0, 0), |(opened, settled), event| match event {
-                Event::Opened(_) => (opened + 1, settled),
-                Event::Settled(..) => (opened, settled + 1),
-                Event::Used(..) | Event::Close(_) => (opened, settled),
-            });
-            let running = (self.held.len() + opened).saturating_sub(settled);
-            if settled == 0 || settled >= running || buffer.len() >= MAX_BATCH {
+            for event in buffer.iter().skip(counted) {
+                company.count(event);
+            }
+            counted = buffer.len();
+            let running = (self.held.len() + company.opened).saturating_sub(company.settled);
+            if company.settled == 0 || company.settled >= running || counted >= MAX_BATCH {
                 return;
             }
-            let more = events.recv_many(buffer, MAX_BATCH);
-            if !matches!(tokio::time::timeout_at(due, more).await, Ok(1..)) {
+            let more = tokio::select! {
+                more = events.recv_many(buffer, MAX_BATCH) => more,
+                () = &mut due => return,
+            };
+            if more == 0 {
                 return;
             }
         }
@@ -193,11 +233,11 @@ impl Writer {
     }
 
     /// Adds the requests that have run long enough to be written as running, and the backlog.
-    fn take_due(&mut self, rows: &mut Vec<Box<RequestRecord>>) {
+    fn take_due(&mut self, rows: &mut Vec<RequestRecord>) {
         rows.splice(0..0, self.backlog.drain(..));
         let now = Instant::now();
         let due: Vec<RequestId> = self.held.iter().filter(|(_, (due, _))| *due <= now).map(|(id, _)| *id).collect();
-        rows.extend(due.iter().filter_map(|id| self.held.remove(id)).map(|(_, record)| record));
+        rows.extend(due.iter().filter_map(|id| self.held.remove(id)).map(|(_, record)| *record));
         // One statement must not hold an id twice: of a request that has ended since, only the outcome is written.
         if rows.iter().any(|row| row.status == RequestStatus::Running) {
             let is_settled = |row: &RequestRecord| row.status != RequestStatus::Running;
@@ -206,7 +246,7 @@ impl Writer {
         }
     }
 
-    async fn flush(&mut self, rows: Vec<Box<RequestRecord>>, waiting: Vec<oneshot::Sender<Result<(), StoreError>>>) {
+    async fn flush(&mut self, rows: Vec<RequestRecord>, waiting: Vec<oneshot::Sender<Result<(), StoreError>>>) {
         if rows.is_empty() && self.used.is_empty() {
             return;
         }
@@ -232,7 +272,7 @@ impl Writer {
         }
     }
 
-    fn keep(&mut self, rows: Vec<Box<RequestRecord>>) {
+    fn keep(&mut self, rows: Vec<RequestRecord>) {
         self.backlog.extend(rows);
         let excess = self.backlog.len().saturating_sub(MAX_BACKLOG);
         if excess > 0 {
@@ -242,7 +282,7 @@ impl Writer {
     }
 
     /// One row that the database refuses must not take its neighbours along.
-    async fn write_one_by_one(&mut self, rows: Vec<Box<RequestRecord>>) {
+    async fn write_one_by_one(&mut self, rows: Vec<RequestRecord>) {
         for row in rows {
             if let Err(error) = self.write(std::slice::from_ref(&row), &[]).await {
                 tracing::error!(%error, request_id = %row.id, "a usage row was refused by the database");
@@ -250,36 +290,43 @@ impl Writer {
         }
     }
 
-    async fn write(&self, rows: &[Box<RequestRecord>], used: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
-        macro_rules! statements {
-            ($db:expr, $upserts:expr) => {{
-                for chunk in rows.chunks(MAX_ROWS) {
-                    let Some(upsert) = $upserts.get(chunk.len()) else { continue };
-                    let mut query = sqlx::query(*upsert);
-                    for row in chunk {
-                        query = bind_row!(query, row, self.clock.now());
-                    }
-                    $db.execute(query).await?;
-                }
-                for (token, at) in used {
-                    let query = sqlx::query("UPDATE user_tokens SET last_used_at = $1 WHERE id = $2");
-                    $db.execute(query.bind(DbTime(*at)).bind(token.as_uuid())).await?;
-                }
-                $db.finish().await
-            }};
-        }
+    async fn write(&mut self, rows: &[RequestRecord], used: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
+        let now = self.clock.now();
         // One statement is a transaction by itself, and each further one would be two more thread switches on SQLite.
         let is_one_statement = rows.len() <= MAX_ROWS && used.is_empty();
-        match &self.backend {
-            Backend::Sqlite(pools) => {
-                let mut db: SqliteDb = pools.usage_writer(is_one_statement).await?;
-                statements!(db, SQLITE_UPSERTS)
+        macro_rules! statements {
+            ($upserts:expr, $query:ident => $execute:expr) => {{
+                for chunk in rows.chunks(MAX_ROWS) {
+                    let Some(upsert) = $upserts.get(chunk.len()) else { continue };
+                    let mut $query = sqlx::query(*upsert);
+                    for row in chunk {
+                        $query = bind_row!($query, row, now);
+                    }
+                    $execute;
+                }
+                for (token, at) in used {
+                    let $query = sqlx::query("UPDATE user_tokens SET last_used_at = $1 WHERE id = $2");
+                    let $query = $query.bind(DbTime(*at)).bind(token.as_uuid());
+                    $execute;
+                }
+            }};
+        }
+        match &mut self.sink {
+            Sink::Sqlite(conn) if is_one_statement => {
+                statements!(SQLITE_UPSERTS, query => query.execute(&mut **conn).await?);
             }
-            Backend::Postgres(pool) => {
+            Sink::Sqlite(conn) => {
+                let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+                statements!(SQLITE_UPSERTS, query => query.execute(&mut *tx).await?);
+                tx.commit().await?;
+            }
+            Sink::Postgres(pool) => {
                 let mut db = if is_one_statement { pool.reader().await? } else { pool.writer().await? };
-                statements!(db, POSTGRES_UPSERTS)
+                statements!(POSTGRES_UPSERTS, query => db.execute(query).await?);
+                db.finish().await?;
             }
         }
+        Ok(())
     }
 }
 

@@ -1,14 +1,19 @@
 //! [`Store`]: the handle that handlers clone, and the pools behind it.
 
-use std::{fs::File, sync::Arc};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use sqlx::{PgPool, SqlitePool};
+use tokio::time::Instant;
 
 use crate::{
     Invites, ProviderKeys, Recorder, Requests, StoreError, Tokens, Users, VaultCanaries,
     cache::Changes,
-    db::{Conn, Db, PostgresDb, SqliteDb},
+    db::{Conn, Db, PostgresDb, SqliteDb, within},
 };
+
+/// How long a server may take for one piece of work, the wait for a connection included. Its own limit on statements does
+/// not help where the network swallows the answer.
+const ANSWER_TIME: Duration = Duration::from_millis(3300);
 
 /// The database. Cheap to clone; one per process.
 #[derive(Clone)]
@@ -40,26 +45,16 @@ pub(crate) enum Backend {
 pub(crate) struct SqlitePools {
     pub(crate) read: SqlitePool,
     pub(crate) write: SqlitePool,
-    /// Usage rows: commits here are not flushed to the platter one by one (see `docs/adr/0004-usage-rows.md`).
-    pub(crate) usage: SqlitePool,
 }
 
 impl SqlitePools {
     pub(crate) async fn reader(&self) -> Result<SqliteDb, StoreError> {
-        Ok(Db::new(Conn::Pooled(self.read.acquire().await?), true))
+        Ok(Db::new(Conn::Pooled(self.read.acquire().await?), true, None))
     }
 
     /// `BEGIN IMMEDIATE`: a plain `BEGIN` that reads and then writes fails under concurrency in spite of a busy timeout.
     pub(crate) async fn writer(&self) -> Result<SqliteDb, StoreError> {
-        Ok(Db::new(Conn::Tx(self.write.begin_with("BEGIN IMMEDIATE").await?), true))
-    }
-
-    /// `alone`: for one statement, which is a transaction by itself.
-    pub(crate) async fn usage_writer(&self, alone: bool) -> Result<SqliteDb, StoreError> {
-        if alone {
-            return Ok(Db::new(Conn::Pooled(self.usage.acquire().await?), true));
-        }
-        Ok(Db::new(Conn::Tx(self.usage.begin_with("BEGIN IMMEDIATE").await?), true))
+        Ok(Db::new(Conn::Tx(self.write.begin_with("BEGIN IMMEDIATE").await?), true, None))
     }
 }
 
@@ -70,11 +65,13 @@ pub(crate) struct PostgresPool {
 
 impl PostgresPool {
     pub(crate) async fn reader(&self) -> Result<PostgresDb, StoreError> {
-        Ok(Db::new(Conn::Pooled(self.pool.acquire().await?), true))
+        let deadline = Some(Instant::now() + ANSWER_TIME);
+        Ok(Db::new(Conn::Pooled(within(deadline, self.pool.acquire()).await?), true, deadline))
     }
 
     pub(crate) async fn writer(&self) -> Result<PostgresDb, StoreError> {
-        Ok(Db::new(Conn::Tx(self.pool.begin().await?), true))
+        let deadline = Some(Instant::now() + ANSWER_TIME);
+        Ok(Db::new(Conn::Tx(within(deadline, self.pool.begin()).await?), true, deadline))
     }
 }
 
@@ -127,7 +124,6 @@ impl Store {
         self.recorder.close().await;
         match &self.backend {
             Backend::Sqlite(pools) => {
-                pools.usage.close().await;
                 pools.read.close().await;
                 pools.write.close().await;
             }

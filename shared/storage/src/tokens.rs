@@ -141,20 +141,31 @@ pub struct Tokens<'s>(pub(crate) &'s Store);
 
 impl Tokens<'_> {
     /// Whose token this is, when it is neither revoked nor expired and its user is active.
-    pub async fn authenticate(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<AuthenticatedToken>, StoreError> {
-        let cache = self.0.changes.cache().map(|cache| (cache, cache.epoch()));
+    pub async fn authenticate(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<AuthenticatedToken>, StoreError> {
+        let cache = self.0.changes.cache();
         let kept = cache.and_then(|(cache, epoch)| cache.token(epoch, hash));
-        let token = match kept {
-            Some(token) => Some(token),
-            None => {
-                let read = self.read(hash).await?;
-                if let (Some((cache, epoch)), Some(token)) = (cache, &read) {
-                    cache.keep_token(epoch, hash, token);
-                }
-                read
+        let token = if let Some(token) = kept {
+            Some(token)
+        } else {
+            let read = self.read(hash).await?;
+            if let (Some((cache, epoch)), Some(token)) = (cache, &read) {
+                cache.keep_token(epoch, hash, token);
             }
+            read
         };
         Ok(token.filter(|token| token.expires_at.is_none_or(|expiry| expiry > now)))
+    }
+
+    /// Notes that a token was used; it is written soon, with the next usage rows.
+    pub fn used(&self, hash: &TokenHash, token: TokenId, now: Timestamp) {
+        if let Some((cache, _)) = self.0.changes.cache() {
+            cache.token_used(hash, now);
+        }
+        self.0.recorder.token_used(token, now);
     }
 
     async fn read(&self, hash: &TokenHash) -> Result<Option<AuthenticatedToken>, StoreError> {

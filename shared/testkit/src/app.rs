@@ -186,9 +186,8 @@ impl TestApp {
 
     /// Stores a key for `provider`; returns the reply's body.
     pub async fn store_key(&self, token: &str, provider: &str, api_key: &str) -> Value {
-        let reply = self
-            .post("/v1/users/provider-keys", token, json!({ "provider": provider, "api_key": api_key }))
-            .await;
+        let reply =
+            self.post("/v1/users/provider-keys", token, json!({ "provider": provider, "api_key": api_key })).await;
         assert_eq!(reply.status, 201);
         reply.json().await
     }

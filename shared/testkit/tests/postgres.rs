@@ -61,7 +61,7 @@ async fn a_statement_that_fails_fails_the_test() {
 #[tokio::test]
 async fn the_server_and_its_files_go_when_the_test_process_is_killed() {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "holds_a_cluster", "--ignored", "--nocapture"])
+        .args(["--exact", "postgres::holds_a_cluster", "--ignored", "--nocapture"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -111,7 +111,7 @@ async fn authenticate<P>(headers: &HeaderMap, state: &AuthState) -> Result<Calle
     let now = state.clock.now();
     let token = state.store.tokens().authenticate(&hash, now).await?.ok_or_else(refused)?;
     if token.last_used_at.is_none_or(|last| now.since(last) >= LAST_USED_STEP) {
-        state.store.recorder().token_used(token.id, now);
+        state.store.tokens().used(&hash, token.id, now);
     }
     Ok(Caller {
         user: token.user,

@@ -98,7 +98,7 @@ fn write_error(mut response: Response, family: Family, id: RequestId) -> Respons
         }
     }
     let headers = std::mem::take(response.headers_mut());
-    let mut written = render(parts, family, id.to_string());
+    let mut written = render(&parts, family, &id.to_string());
     for (name, value) in headers {
         // What a layer inside added stays; what describes the empty body goes.
         if let Some(name) = name.filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE) {

@@ -31,10 +31,10 @@ impl Family {
 }
 
 /// The reply for an error: status, headers and the family's body.
-pub(crate) fn render(parts: Parts, family: Family, request_id: String) -> Response {
+pub(crate) fn render(parts: &Parts, family: Family, request_id: &str) -> Response {
     let native =
-        || ErrorBody { detail: parts.detail.clone(), code: parts.code.clone(), request_id: request_id.clone() };
-    let error = || openai_object(&parts);
+        || ErrorBody { detail: parts.detail.clone(), code: parts.code.clone(), request_id: request_id.to_owned() };
+    let error = || openai_object(parts);
     let body = match family {
         Family::Native => json!(native()),
         Family::Openai => json!({ "error": error(), "code": parts.code, "request_id": request_id }),

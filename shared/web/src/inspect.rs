@@ -1,7 +1,7 @@
 //! One pass over JSON text for what its parser does not refuse: U+0000, which Postgres cannot store, and nesting so
 //! deep that a later reader fails on it.
 
-/// Deeper nesting than this is refused; the same bound as serde_json's for parsed values.
+/// Deeper nesting than this is refused; the same bound as `serde_json`'s for parsed values.
 const MAX_DEPTH: usize = 128;
 
 /// Checks JSON text that is otherwise taken as it is.

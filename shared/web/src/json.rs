@@ -8,7 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{header, request};
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{ApiError, Problem, check_json};
 
@@ -118,7 +121,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     }
     check_json(bytes).map_err(|reason| problem("value_error", vec!["body".to_owned()], reason.to_owned()))?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error, bytes))?;
     deserializer.end().map_err(|error| not_json(&error))?;
     Ok(value)
 }
@@ -132,9 +135,10 @@ fn not_json(error: &serde_json::Error) -> ApiError {
     problem("json_invalid", vec!["body".to_owned()], format!("JSON decode error at {place}"))
 }
 
-fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> ApiError {
     let inner = error.inner();
-    if !inner.is_data() {
+    // serde_json calls a number in place of an enum's name bad syntax: only the text itself can tell.
+    if !inner.is_data() && serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
         return not_json(inner);
     }
     let mut loc = vec!["body".to_owned()];
@@ -149,6 +153,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
         loc.push(field.to_owned());
         return problem("missing", loc, "Field required".to_owned());
     }
+    let text = if inner.is_data() { text } else { "wrong type" };
     problem("value_error", loc, text.to_owned())
 }
 

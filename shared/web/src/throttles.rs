@@ -42,7 +42,7 @@ const SWEEP_AT: usize = 50_000;
 
 impl Throttles {
     /// Counts an attempt, or refuses it.
-    pub fn attempt(&self, throttle: Throttle, key: &ThrottleKey, now: Timestamp) -> Result<(), ApiError> {
+    pub fn attempt(&self, throttle: Throttle, key: ThrottleKey, now: Timestamp) -> Result<(), ApiError> {
         let next = self.judge(throttle, key, now)?;
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if states.len() >= SWEEP_AT {
@@ -53,17 +53,17 @@ impl Throttles {
     }
 
     /// Refuses when an attempt would be too many, without counting it.
-    pub fn check(&self, throttle: Throttle, key: &ThrottleKey, now: Timestamp) -> Result<(), ApiError> {
+    pub fn check(&self, throttle: Throttle, key: ThrottleKey, now: Timestamp) -> Result<(), ApiError> {
         self.judge(throttle, key, now).map(|_| ())
     }
 
     /// Counts a failure after the fact.
-    pub fn failed(&self, throttle: Throttle, key: &ThrottleKey, now: Timestamp) {
+    pub fn failed(&self, throttle: Throttle, key: ThrottleKey, now: Timestamp) {
         // A burst of parallel failures may pass the check together; counting past the limit is what then stops it.
         let _ = self.attempt(throttle, key, now);
     }
 
-    fn judge(&self, throttle: Throttle, key: &ThrottleKey, now: Timestamp) -> Result<Timestamp, ApiError> {
+    fn judge(&self, throttle: Throttle, key: ThrottleKey, now: Timestamp) -> Result<Timestamp, ApiError> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(throttle, key.0)).copied();
         match throttle.rate().check(state, now) {
             Verdict::Allow { next } => Ok(next),
