@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -21,7 +20,7 @@ use llm_api::api;
 use llm_api_app::{AppState, Config, finish, open};
 use llm_api_domain::Clock;
 use llm_api_storage::OpenMode;
-use llm_api_web::PeerAddress;
+use llm_api_web::{Edge, PeerAddress};
 use sd_notify::NotifyState;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -53,14 +52,14 @@ pub(crate) async fn run(config: Config, under_systemd: bool) -> Result<(), Exit>
     let mut signals = Signals::new().map_err(Exit::failed)?;
 
     let (router, _) = api::all();
-    let router = finish(router, state.clone());
+    let edge = finish(router, state.clone());
     let store = state.auth.store.clone();
     tracing::info!(%address, database = store.kind(), version = config.app_version, "listening");
     welcome::greet(&state, address, under_systemd).await?;
     notify(NotifyState::Ready);
 
     let graceful = GracefulShutdown::new();
-    accept_until_signal(&listener, &router, &graceful, &mut signals).await;
+    accept_until_signal(&listener, &edge, &graceful, &mut signals).await;
     drop(listener);
     notify(NotifyState::Stopping);
     drain(graceful, &state, &stop_streams).await;
@@ -104,7 +103,7 @@ impl Signals {
 
 async fn accept_until_signal(
     listener: &TcpListener,
-    router: &Router,
+    edge: &Edge,
     graceful: &GracefulShutdown,
     signals: &mut Signals,
 ) {
@@ -116,7 +115,7 @@ async fn accept_until_signal(
             () = signals.next() => return,
         };
         match accepted {
-            Ok((stream, peer, place)) => serve_connection(stream, peer, place, router.clone(), &builder, graceful),
+            Ok((stream, peer, place)) => serve_connection(stream, peer, place, edge.clone(), &builder, graceful),
             // Out of file descriptors, or a peer that was gone already: give others time to finish.
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -154,7 +153,7 @@ fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     place: OwnedSemaphorePermit,
-    router: Router,
+    edge: Edge,
     builder: &Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
 ) {
@@ -163,7 +162,7 @@ fn serve_connection(
     let service = service_fn(move |mut request: Request<Incoming>| {
         first_request.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(PeerAddress(peer.ip()));
-        router.clone().call(request)
+        edge.clone().call(request)
     });
     let watcher = graceful.watcher();
     let builder = builder.clone();

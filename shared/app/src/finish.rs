@@ -1,32 +1,25 @@
 //! The layers that every host puts around the router.
 
-use std::sync::Arc;
-
-use axum::{Router, middleware::from_fn_with_state};
+use axum::Router;
 use http::{HeaderName, HeaderValue, Method, header};
-use llm_api_web::{EdgeState, TrustedProxies, edge, method_not_allowed, not_found};
+use llm_api_web::{Edge, TrustedProxies, method_not_allowed, not_found};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{AppState, Config};
 
 /// Gives the router its state, its fallbacks and its edge.
-pub fn finish(router: Router<AppState>, state: AppState) -> Router {
-    let edge_state = EdgeState {
-        clock: state.auth.clock.clone(),
-        trusted_proxies: Arc::new(TrustedProxies(state.config.trusted_proxies.clone())),
-        in_flight: Arc::default(),
-        max_in_flight: state.config.limits.max_in_flight,
-    };
-    let cors = cors(&state.config);
-    let router = router
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(state)
-        .layer(from_fn_with_state(edge_state, edge));
-    match cors {
+pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
+    let config = &state.config;
+    let clock = state.auth.clock.clone();
+    let trusted_proxies = TrustedProxies(config.trusted_proxies.clone());
+    let max_in_flight = config.limits.max_in_flight;
+    let cors = cors(config);
+    let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(state);
+    let router = match cors {
         Some(cors) => router.layer(cors),
         None => router,
-    }
+    };
+    Edge::new(router, clock, trusted_proxies, max_in_flight)
 }
 
 /// Off unless origins are listed.

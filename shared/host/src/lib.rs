@@ -2,13 +2,13 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use axum::{extract::Request, middleware::map_request};
-use lambda_http::request::RequestContext;
+use lambda_http::{Request, request::RequestContext};
 use llm_api_app::{AppState, Config, ResponseMode, Sources, finish, init_logging, open};
 use llm_api_domain::Clock;
 use llm_api_storage::OpenMode;
 use llm_api_web::PeerAddress;
 use tokio::sync::watch;
+use tower::ServiceExt as _;
 use utoipa_axum::router::OpenApiRouter;
 
 /// Why a function does not start. `main` shows its `Debug`, so that is the sentence.
@@ -40,16 +40,16 @@ pub async fn lambda(router: OpenApiRouter<AppState>) -> Result<(), Error> {
     // Lambda ends the environment by itself: nothing here ever asks running streams to end.
     let (_running, stop) = watch::channel(false);
     let state = open(Arc::new(config), OpenMode::Function, Clock::system(), stop).await?;
-    let router = finish(router.into(), state).layer(map_request(client_address));
+    let service = finish(router.into(), state).map_request(client_address);
     match response_mode {
-        ResponseMode::Buffered => lambda_http::run(router).await?,
-        ResponseMode::Stream => lambda_http::run_with_streaming_response(router).await?,
+        ResponseMode::Buffered => lambda_http::run(service).await?,
+        ResponseMode::Stream => lambda_http::run_with_streaming_response(service).await?,
     }
     Ok(())
 }
 
 /// API Gateway tells the client's address in the event; no header is needed.
-async fn client_address(mut request: Request) -> Request {
+fn client_address(mut request: Request) -> Request {
     let address = request.extensions().get::<RequestContext>().and_then(source_ip);
     if let Some(address) = address {
         request.extensions_mut().insert(PeerAddress(address));

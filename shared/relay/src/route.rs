@@ -57,7 +57,8 @@ impl Relay {
         if let Some(provider) = provider {
             return self.target(user, provider, model).await;
         }
-        let discovered = self.catalogue(user).await?.into_iter().find(|entry| entry.model.id == model);
+        // Boxed: large, and not needed by a model that names its provider.
+        let discovered = Box::pin(self.catalogue(user)).await?.into_iter().find(|entry| entry.model.id == model);
         let provider = discovered.map(|entry| entry.provider).or_else(|| ProviderId::from_model_name(model));
         match provider {
             Some(provider) => self.target(user, provider, model).await,
@@ -127,6 +128,10 @@ impl Relay {
         if was == now_is {
             return;
         }
+        Box::pin(self.write_key_status(user, id, now_is)).await;
+    }
+
+    async fn write_key_status(&self, user: UserId, id: ProviderKeyId, now_is: KeyStatus) {
         let detail = (now_is == KeyStatus::Rejected).then_some("The provider rejected this key when it was used");
         let config = &self.0.config;
         let noted = config.store.provider_keys().set_status(user, id, now_is, detail, config.clock.now()).await;

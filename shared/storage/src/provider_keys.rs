@@ -188,16 +188,21 @@ impl ProviderKeys<'_> {
         if let Some(Found(kept)) = cache.and_then(|(cache, epoch)| cache.key(epoch, user, provider)) {
             return Ok(kept);
         }
+        // Boxed: see `Tokens::authenticate`.
+        let key = Box::pin(self.read_sealed(user, provider)).await?;
+        if let Some((cache, epoch)) = cache {
+            cache.keep_key(epoch, user, provider, key.as_ref());
+        }
+        Ok(key)
+    }
+
+    async fn read_sealed(&self, user: UserId, provider: ProviderId) -> Result<Option<SealedKey>, StoreError> {
         let row: Option<SealedRow> = on_read!(self.0, db => {
             db.optional(sqlx::query_as(
                 "SELECT id, provider, base_url, origin, sealed, status FROM provider_keys WHERE user_id = $1 AND provider = $2")
                 .bind(user.as_uuid()).bind(provider.as_str())).await?
         });
-        let key = row.map(SealedKey::try_from).transpose()?;
-        if let Some((cache, epoch)) = cache {
-            cache.keep_key(epoch, user, provider, key.as_ref());
-        }
-        Ok(key)
+        row.map(SealedKey::try_from).transpose()
     }
 
     /// All of the user's sealed keys, for listing what their providers offer.

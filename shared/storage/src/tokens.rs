@@ -151,7 +151,8 @@ impl Tokens<'_> {
         let token = if let Some(token) = kept {
             Some(token)
         } else {
-            let read = self.read(hash).await?;
+            // Boxed: the way through the database is rare and its future large, and every request would carry it.
+                let read = Box::pin(self.read(hash)).await?;
             if let (Some((cache, epoch)), Some(token)) = (cache, &read) {
                 cache.keep_token(epoch, hash, token);
             }

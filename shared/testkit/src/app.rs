@@ -2,14 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
 use http::Request;
 use hyper::body::Incoming;
 use llm_api::api;
 use llm_api_app::{AppState, Config, Sources, finish, open};
 use llm_api_domain::{Clock, Timestamp};
 use llm_api_storage::OpenMode;
-use llm_api_web::PeerAddress;
+use llm_api_web::{Edge, PeerAddress};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tower::Service as _;
@@ -115,10 +114,10 @@ impl TestApp {
         let clock = Clock::manual(START);
         let (stop, stopping) = watch::channel(false);
         let state = open(Arc::new(config), OpenMode::Server, clock.clone(), stopping).await.expect("the app opens");
-        let router = finish(api::all().0, state.clone());
+        let edge = finish(api::all().0, state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let http = Http::new(format!("http://{}", listener.local_addr().expect("bound")));
-        let server = tokio::spawn(serve(listener, router));
+        let server = tokio::spawn(serve(listener, edge));
         Self { state, clock, provider, http, stop, server, _dir: dir }
     }
 
@@ -193,13 +192,13 @@ impl TestApp {
     }
 }
 
-async fn serve(listener: TcpListener, router: Router) {
+async fn serve(listener: TcpListener, edge: Edge) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, peer)) = listener.accept().await {
-        let router = router.clone();
+        let edge = edge.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddress(peer.ip()));
-            router.clone().call(request)
+            edge.clone().call(request)
         });
         let io = hyper_util::rt::TokioIo::new(stream);
         connections.spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));

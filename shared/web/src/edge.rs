@@ -3,22 +3,26 @@
 
 use std::{
     any::Any,
+    convert::Infallible,
     panic::AssertUnwindSafe,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
+    BoxError, Router,
+    body::{Body, Bytes, HttpBody},
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use llm_api_domain::{Clock, RequestId};
+use tower::Service;
 use tracing::Instrument as _;
 
 use crate::{
@@ -26,57 +30,89 @@ use crate::{
     family::{Family, render},
 };
 
-/// What the edge needs to know. Cheap to clone.
+/// The router with its edge. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct EdgeState {
-    pub clock: Clock,
-    pub trusted_proxies: Arc<TrustedProxies>,
+pub struct Edge {
+    router: Router,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    clock: Clock,
+    trusted_proxies: TrustedProxies,
     /// Requests being worked on, and the most there may be.
-    pub in_flight: Arc<AtomicUsize>,
-    pub max_in_flight: usize,
+    in_flight: AtomicUsize,
+    max_in_flight: usize,
 }
 
 /// Gives its place back when the response's head is ready, or the request is dropped.
-struct Place(Arc<AtomicUsize>);
+struct Place<'s>(&'s AtomicUsize);
 
-impl Drop for Place {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The middleware.
-pub async fn edge(State(state): State<EdgeState>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = RequestId::new(state.clock.now());
-    let peer = request.extensions().get::<PeerAddress>().copied();
-    let address = peer.map(|PeerAddress(peer)| state.trusted_proxies.client(peer, request.headers()));
-    request.extensions_mut().insert(id);
-    request.extensions_mut().insert(ClientAddress(address));
-    let family = Family::of(request.uri().path());
-    let span = tracing::info_span!("request", request_id = %id);
+impl<B> Service<Request<B>> for Edge
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-    let place = Place(Arc::clone(&state.in_flight));
-    let route = tracing::enabled!(tracing::Level::INFO).then(|| {
-        let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-        (request.method().clone(), matched.unwrap_or_else(|| "unmatched".to_owned()))
-    });
-    let response = if state.in_flight.fetch_add(1, Ordering::Relaxed) >= state.max_in_flight {
-        ApiError::overloaded("The server has as many requests as it can take", Duration::from_secs(1)).into_response()
-    } else {
-        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
-        answered.unwrap_or_else(|payload| panicked(payload.as_ref()))
-    };
-    drop(place);
-
-    let mut response = span.in_scope(|| write_error(response, family, id));
-    finish_headers(response.headers_mut(), id);
-    if let Some((method, route)) = route {
-        let status = response.status().as_u16();
-        let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
-        span.in_scope(|| tracing::info!(%method, route, status, milliseconds, "answered"));
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
-    response
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let edge = self.clone();
+        Box::pin(async move { Ok(edge.answer(request.map(Body::new)).await) })
+    }
+}
+
+impl Edge {
+    pub fn new(router: Router, clock: Clock, trusted_proxies: TrustedProxies, max_in_flight: usize) -> Self {
+        let in_flight = AtomicUsize::new(0);
+        Self { router, state: Arc::new(State { clock, trusted_proxies, in_flight, max_in_flight }) }
+    }
+
+    async fn answer(mut self, mut request: Request<Body>) -> Response {
+        let started = Instant::now();
+        let id = RequestId::new(self.state.clock.now());
+        let peer = request.extensions().get::<PeerAddress>().copied();
+        let address = peer.map(|PeerAddress(peer)| self.state.trusted_proxies.client(peer, request.headers()));
+        request.extensions_mut().insert(id);
+        request.extensions_mut().insert(ClientAddress(address));
+        let family = Family::of(request.uri().path());
+        let span = tracing::info_span!("request", request_id = %id);
+        let told = tracing::enabled!(tracing::Level::INFO)
+            .then(|| (request.method().clone(), request.uri().path().to_owned()));
+
+        let place = Place(&self.state.in_flight);
+        let response = if self.state.in_flight.fetch_add(1, Ordering::Relaxed) >= self.state.max_in_flight {
+            ApiError::overloaded("The server has as many requests as it can take", Duration::from_secs(1)).into_response()
+        } else {
+            let answered = AssertUnwindSafe(self.router.call(request)).catch_unwind().instrument(span.clone()).await;
+            match answered {
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(payload) => panicked(payload.as_ref()),
+            }
+        };
+        drop(place);
+
+        let mut response = span.in_scope(|| write_error(response, family, id));
+        finish_headers(response.headers_mut(), id);
+        if let Some((method, path)) = told {
+            let status = response.status().as_u16();
+            let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+            span.in_scope(|| tracing::info!(%method, path, status, milliseconds, "answered"));
+        }
+        response
+    }
 }
 
 /// Writes the body of an [`ApiError`] that a handler or an extractor answered with, and logs its cause.
