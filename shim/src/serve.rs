@@ -101,12 +101,7 @@ impl Signals {
     }
 }
 
-async fn accept_until_signal(
-    listener: &TcpListener,
-    edge: &Edge,
-    graceful: &GracefulShutdown,
-    signals: &mut Signals,
-) {
+async fn accept_until_signal(listener: &TcpListener, edge: &Edge, graceful: &GracefulShutdown, signals: &mut Signals) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let builder = connection_builder();
     loop {

@@ -62,7 +62,7 @@ impl Relay {
             Ok(Reply::Complete(complete)) => {
                 self.note_key(subject.user, &target, KeyStatus::Valid).await;
                 meter.first_byte();
-                meter.usage(complete.completion.usage.unwrap_or_default());
+                meter.usage(complete.usage.unwrap_or_default());
                 meter.settle(RequestStatus::Completed, None).await;
                 Ok(ChatReply { provider: target.provider, model: target.model, content: complete.body })
             }

@@ -79,7 +79,10 @@ impl Relay {
         match self.call(&target, request_body(call, &target, false), false).await {
             Ok(Reply::Complete(complete)) => {
                 self.note_key(subject.user, &target, KeyStatus::Valid).await;
-                let completion = complete.completion;
+                let completion = match complete.completion() {
+                    Ok(completion) => completion,
+                    Err(error) => return Err(self.fail(subject, &target, meter, error).await),
+                };
                 let usage = completion.usage.unwrap_or_default();
                 meter.first_byte();
                 meter.usage(usage);

@@ -152,7 +152,7 @@ impl Tokens<'_> {
             Some(token)
         } else {
             // Boxed: the way through the database is rare and its future large, and every request would carry it.
-                let read = Box::pin(self.read(hash)).await?;
+            let read = Box::pin(self.read(hash)).await?;
             if let (Some((cache, epoch)), Some(token)) = (cache, &read) {
                 cache.keep_token(epoch, hash, token);
             }

@@ -7,6 +7,7 @@ use http::{
     HeaderMap, HeaderValue, Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE},
 };
+use llm_api_domain::TokenUsage;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
@@ -16,7 +17,7 @@ use crate::{
     body::{self, Limits},
     wire::{
         models,
-        openai::{Completion, CompletionError},
+        openai::{Completion, CompletionError, Outline},
     },
 };
 
@@ -77,9 +78,19 @@ pub enum Reply {
 pub struct Complete {
     /// The provider's own bytes.
     pub body: Bytes,
-    /// What `body` says.
-    pub completion: Completion,
+    /// The token counts in `body`.
+    pub usage: Option<TokenUsage>,
     pub headers: HeaderMap,
+}
+
+impl Complete {
+    /// What the body says.
+    ///
+    /// # Errors
+    /// [`UpstreamError::BadResponse`] when its first choice has no usable form.
+    pub fn completion(&self) -> Result<Completion, UpstreamError> {
+        Completion::parse(&self.body).map_err(|error| UpstreamError::bad(error.to_string()))
+    }
 }
 
 impl fmt::Debug for Complete {
@@ -132,11 +143,12 @@ impl Client {
         check_json(response.headers())?;
         let limits = Limits { max_bytes: config.max_body_bytes, idle: config.idle_timeout, deadline };
         let body = body::read(&mut response, limits).await?;
-        let completion = Completion::parse(&body).map_err(|error| match error {
-            CompletionError::Provider => UpstreamError::from_error_body(&body, call.secret),
-            CompletionError::NotJson | CompletionError::NoChoices => UpstreamError::bad(error.to_string()),
-        })?;
-        Ok(Reply::Complete(Complete { body, completion, headers: std::mem::take(response.headers_mut()) }))
+        let usage = match Outline::parse(&body) {
+            Ok(outline) => outline.usage,
+            Err(CompletionError::Provider) => return Err(UpstreamError::from_error_body(&body, call.secret)),
+            Err(error) => return Err(UpstreamError::bad(error.to_string())),
+        };
+        Ok(Reply::Complete(Complete { body, usage, headers: std::mem::take(response.headers_mut()) }))
     }
 
     /// The models a provider lists; at most 10 seconds.

@@ -76,7 +76,8 @@ async fn a_completion_comes_back_whole_and_the_connection_is_kept() {
             panic!("no completion")
         };
         assert_eq!(complete.body, COMPLETION);
-        assert_eq!((complete.completion.text.as_str(), complete.completion.model.as_deref()), ("Hi", Some("m-1")));
+        let completion = complete.completion().expect("a completion");
+        assert_eq!((completion.text.as_str(), completion.model.as_deref()), ("Hi", Some("m-1")));
         assert_eq!(complete.headers["content-type"], "application/json");
     }
     assert_eq!(server.connections(), 1);

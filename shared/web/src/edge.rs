@@ -93,7 +93,8 @@ impl Edge {
 
         let place = Place(&self.state.in_flight);
         let response = if self.state.in_flight.fetch_add(1, Ordering::Relaxed) >= self.state.max_in_flight {
-            ApiError::overloaded("The server has as many requests as it can take", Duration::from_secs(1)).into_response()
+            ApiError::overloaded("The server has as many requests as it can take", Duration::from_secs(1))
+                .into_response()
         } else {
             let answered = AssertUnwindSafe(self.router.call(request)).catch_unwind().instrument(span.clone()).await;
             match answered {

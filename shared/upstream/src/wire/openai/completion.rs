@@ -40,6 +40,14 @@ pub enum CompletionError {
     Provider,
 }
 
+/// What must be known of a completion that passes through: that it is one, and its counts. Reads the text once.
+#[derive(Debug)]
+pub struct Outline<'a> {
+    choices: &'a RawValue,
+    pub usage: Option<TokenUsage>,
+    model: Option<&'a RawValue>,
+}
+
 #[derive(Deserialize)]
 struct Raw<'a> {
     #[serde(borrow, default)]
@@ -50,6 +58,23 @@ struct Raw<'a> {
     model: Option<&'a RawValue>,
     #[serde(default)]
     error: Option<IgnoredAny>,
+}
+
+impl<'a> Outline<'a> {
+    pub fn parse(body: &'a [u8]) -> Result<Self, CompletionError> {
+        let raw: Raw<'a> = serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => CompletionError::NoChoices,
+            _ => CompletionError::NotJson,
+        })?;
+        if raw.error.is_some() {
+            return Err(CompletionError::Provider);
+        }
+        let is_filled = |choices: &&RawValue| {
+            choices.get().strip_prefix('[').is_some_and(|items| items.trim_ascii_start().starts_with('{'))
+        };
+        let choices = raw.choices.filter(is_filled).ok_or(CompletionError::NoChoices)?;
+        Ok(Self { choices, usage: raw.usage.and_then(usage::parse), model: raw.model })
+    }
 }
 
 #[derive(Deserialize)]
@@ -68,24 +93,16 @@ struct Message<'a> {
 
 impl Completion {
     pub fn parse(body: &[u8]) -> Result<Self, CompletionError> {
-        let raw: Raw<'_> = serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => CompletionError::NoChoices,
-            _ => CompletionError::NotJson,
-        })?;
-        if raw.error.is_some() {
-            return Err(CompletionError::Provider);
-        }
-        let choices: Vec<Choice<'_>> = raw
-            .choices
-            .and_then(|choices| serde_json::from_str(choices.get()).ok())
-            .ok_or(CompletionError::NoChoices)?;
+        let outline = Outline::parse(body)?;
+        let choices: Vec<Choice<'_>> =
+            serde_json::from_str(outline.choices.get()).map_err(|_| CompletionError::NoChoices)?;
         let first = choices.first().ok_or(CompletionError::NoChoices)?;
         let content = first.message.as_ref().and_then(|message| message.content);
         Ok(Self {
             text: content.and_then(content_text).map(Cow::into_owned).unwrap_or_default(),
             finish_reason: first.finish_reason.and_then(string).map(Cow::into_owned),
-            usage: raw.usage.and_then(usage::parse),
-            model: raw.model.and_then(string).map(Cow::into_owned),
+            usage: outline.usage,
+            model: outline.model.and_then(string).map(Cow::into_owned),
         })
     }
 }

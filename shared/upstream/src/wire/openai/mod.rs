@@ -9,7 +9,7 @@ mod usage;
 pub use body::{BodyError, ChatBody};
 pub use build::{ChatRequest, Message};
 pub use chunk::{Chunk, NotAChunk, is_done, is_error, is_usage_only, usage_of_chunk};
-pub use completion::{Completion, CompletionError};
+pub use completion::{Completion, CompletionError, Outline};
 pub(crate) use usage::whole_number;
 
 use std::borrow::Cow;
