@@ -146,7 +146,8 @@ async fn open_sqlite(path: &Path, mode: OpenMode) -> Result<(SqlitePools, Sqlite
     }
 
     // Commits of usage rows are not flushed to the platter one by one (see `docs/adr/0004-usage-rows.md`).
-    let usage_options = options.clone().synchronous(SqliteSynchronous::Normal);
+    // Its log may grow to 16 MiB before it is folded into the file, so that busy times are not spent on folding.
+    let usage_options = options.clone().synchronous(SqliteSynchronous::Normal).pragma("wal_autocheckpoint", "4000");
     let usage = SqliteConnection::connect_with(&usage_options).await.map_err(OpenError::Prepare)?;
     let pools = SqlitePools {
         read: sqlite_pool(4, options.clone().read_only(true)).await?,

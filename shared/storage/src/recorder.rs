@@ -7,7 +7,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     pin::pin,
-    sync::LazyLock,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -22,8 +22,8 @@ use crate::{StoreError, dialect::DbTime, store::PostgresPool};
 
 /// How long a request may run before its row is written as `running`.
 const HOLD_OPEN: Duration = Duration::from_secs(1);
-/// How long to wait before rows that could not be written are tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often the writer looks at what runs long, and tries again what could not be written.
+const TICK: Duration = Duration::from_millis(500);
 /// Rows kept in memory while the database is away; beyond that the oldest are dropped, and the log says so.
 const MAX_BACKLOG: usize = 10_000;
 /// Rows in one transaction.
@@ -52,7 +52,6 @@ pub struct RequestRecord {
 }
 
 enum Event {
-    Opened(Box<RequestRecord>),
     Settled(Box<RequestRecord>, Option<oneshot::Sender<Result<(), StoreError>>>),
     Used(TokenId, Timestamp),
     Close(oneshot::Sender<()>),
@@ -62,24 +61,48 @@ enum Event {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     queue: mpsc::UnboundedSender<Event>,
+    opened: Opened,
+}
+
+/// Requests that have begun since the writer looked last. It is not woken for them: most have ended before it must care.
+#[derive(Clone, Debug, Default)]
+struct Opened(Arc<Mutex<Vec<(Instant, RequestRecord)>>>);
+
+impl Opened {
+    fn push(&self, record: RequestRecord) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now() + HOLD_OPEN, record));
+    }
+
+    fn take(&self) -> Vec<(Instant, RequestRecord)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Recorder {
     pub(crate) fn start(sink: Sink, clock: Clock) -> Self {
         // Unbounded: the limit on requests in flight bounds it, and a row must never be refused.
         let (queue, events) = mpsc::unbounded_channel();
-        let writer = Writer { sink, clock, held: HashMap::new(), backlog: VecDeque::new(), used: HashMap::new() };
+        let opened = Opened::default();
+        let writer = Writer {
+            sink,
+            clock,
+            opened: opened.clone(),
+            held: HashMap::new(),
+            due: VecDeque::new(),
+            backlog: VecDeque::new(),
+            used: HashMap::new(),
+        };
         #[expect(
             clippy::disallowed_methods,
             reason = "it ends with the queue; requests wait for it inside their response"
         )]
         tokio::spawn(writer.run(events));
-        Self { queue }
+        Self { queue, opened }
     }
 
     /// Notes that a request runs; written only if it runs long.
     pub fn opened(&self, record: RequestRecord) {
-        self.send(Event::Opened(Box::new(record)));
+        self.opened.push(record);
     }
 
     /// Writes the outcome of a request and waits until it is committed.
@@ -117,23 +140,6 @@ impl Recorder {
     }
 }
 
-/// How many requests of a batch begin, and how many end.
-#[derive(Default)]
-struct Company {
-    opened: usize,
-    settled: usize,
-}
-
-impl Company {
-    fn count(&mut self, event: &Event) {
-        match event {
-            Event::Opened(_) => self.opened += 1,
-            Event::Settled(..) => self.settled += 1,
-            Event::Used(..) | Event::Close(_) => {}
-        }
-    }
-}
-
 /// Where the rows go. On SQLite a connection of its own: taking one from a pool and giving it back costs thread switches.
 pub(crate) enum Sink {
     Sqlite(Box<SqliteConnection>),
@@ -143,8 +149,11 @@ pub(crate) enum Sink {
 struct Writer {
     sink: Sink,
     clock: Clock,
-    /// Running requests not yet written, with the moment they are due.
-    held: HashMap<RequestId, (Instant, Box<RequestRecord>)>,
+    opened: Opened,
+    /// Running requests not yet written.
+    held: HashMap<RequestId, RequestRecord>,
+    /// When each is to be written, in order; those that have ended meanwhile are passed over.
+    due: VecDeque<(Instant, RequestId)>,
     /// Rows that could not be written.
     backlog: VecDeque<RequestRecord>,
     used: HashMap<TokenId, Timestamp>,
@@ -154,23 +163,19 @@ impl Writer {
     async fn run(mut self, mut events: mpsc::UnboundedReceiver<Event>) {
         let mut buffer = Vec::with_capacity(MAX_BATCH);
         loop {
-            let due = self.next_due();
-            let received = match due {
-                Some(due) => tokio::time::timeout_at(due, events.recv_many(&mut buffer, MAX_BATCH)).await,
-                None => Ok(events.recv_many(&mut buffer, MAX_BATCH).await),
-            };
+            let received = tokio::time::timeout(TICK, events.recv_many(&mut buffer, MAX_BATCH)).await;
             if received == Ok(0) {
                 return self.end().await;
             }
+            self.take_opened();
             self.gather(&mut events, &mut buffer).await;
+            // Again: what began and ended while we gathered must be known before it is struck off.
+            self.take_opened();
             let mut rows = Vec::new();
             let mut waiting = Vec::new();
             let mut closing = None;
             for event in buffer.drain(..) {
                 match event {
-                    Event::Opened(record) => {
-                        self.held.insert(record.id, (Instant::now() + HOLD_OPEN, record));
-                    }
                     Event::Settled(record, done) => {
                         self.held.remove(&record.id);
                         rows.push(*record);
@@ -192,6 +197,13 @@ impl Writer {
         }
     }
 
+    fn take_opened(&mut self) {
+        for (due, record) in self.opened.take() {
+            self.due.push_back((due, record.id));
+            self.held.insert(record.id, record);
+        }
+    }
+
     /// Closes the connection in order, so that SQLite folds its log into the file.
     async fn end(self) {
         if let Sink::Sqlite(conn) = self.sink
@@ -204,17 +216,15 @@ impl Writer {
     /// Waits until half of the young requests have settled, or a moment has passed: a commit costs the same for one row
     /// and for thirty. A lone request is not held up, and neither is one beside requests that run long.
     async fn gather(&self, events: &mut mpsc::UnboundedReceiver<Event>, buffer: &mut Vec<Event>) {
-        let mut company = Company::default();
-        let mut counted = 0;
         // One timer for the whole wait: each new one would wake the driver.
         let mut due = pin!(tokio::time::sleep(GATHER));
+        let mut counted = 0;
+        let mut settled = 0;
         loop {
-            for event in buffer.iter().skip(counted) {
-                company.count(event);
-            }
+            settled += buffer.iter().skip(counted).filter(|event| matches!(event, Event::Settled(..))).count();
             counted = buffer.len();
-            let running = (self.held.len() + company.opened).saturating_sub(company.settled);
-            if company.settled == 0 || company.settled >= running || counted >= MAX_BATCH {
+            let running = self.held.len().saturating_sub(settled);
+            if settled == 0 || settled >= running || counted >= MAX_BATCH {
                 return;
             }
             let more = tokio::select! {
@@ -227,17 +237,17 @@ impl Writer {
         }
     }
 
-    fn next_due(&self) -> Option<Instant> {
-        let retry = (!self.backlog.is_empty()).then(|| Instant::now() + RETRY_AFTER);
-        self.held.values().map(|(due, _)| *due).chain(retry).min()
-    }
-
     /// Adds the requests that have run long enough to be written as running, and the backlog.
     fn take_due(&mut self, rows: &mut Vec<RequestRecord>) {
         rows.splice(0..0, self.backlog.drain(..));
         let now = Instant::now();
-        let due: Vec<RequestId> = self.held.iter().filter(|(_, (due, _))| *due <= now).map(|(id, _)| *id).collect();
-        rows.extend(due.iter().filter_map(|id| self.held.remove(id)).map(|(_, record)| *record));
+        while let Some((due, id)) = self.due.front() {
+            if *due > now && self.held.contains_key(id) {
+                break;
+            }
+            rows.extend(self.held.remove(id));
+            self.due.pop_front();
+        }
         // One statement must not hold an id twice: of a request that has ended since, only the outcome is written.
         if rows.iter().any(|row| row.status == RequestStatus::Running) {
             let is_settled = |row: &RequestRecord| row.status != RequestStatus::Running;
