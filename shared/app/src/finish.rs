@@ -2,7 +2,7 @@
 
 use axum::Router;
 use http::{HeaderName, HeaderValue, Method, header};
-use llm_api_web::{Edge, TrustedProxies, method_not_allowed, not_found};
+use llm_api_web::{Edge, TrustedProxies, method_not_allowed, not_found, telling_its_route};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{AppState, Config};
@@ -15,6 +15,7 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
     let max_in_flight = config.limits.max_in_flight;
     let cors = cors(config);
     let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(state);
+    let router = telling_its_route(router);
     let router = match cors {
         Some(cors) => router.layer(cors),
         None => router,

@@ -15,7 +15,7 @@ mod throttles;
 pub use address::{ClientAddress, PeerAddress, TrustedProxies};
 pub use audit::Audit;
 pub use caller::{Account, Admin, Any, AuthState, Caller, Generate, Keys, Permission};
-pub use edge::{Edge, method_not_allowed, not_found};
+pub use edge::{Edge, method_not_allowed, not_found, telling_its_route};
 pub use error::{ApiError, Detail, ErrorBody, Problem, gate_error};
 pub use family::openai_error;
 pub use inspect::check_json;
