@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use llm_api_web::{Edge, TrustedProxies, method_not_allowed, not_found, telling_its_route};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::{AppState, Config};
+use crate::{AppState, Config, LogLevel, LoggingConfig};
 
 /// Gives the router its state, its fallbacks and its edge.
 pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
@@ -14,13 +14,19 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
     let trusted_proxies = TrustedProxies(config.trusted_proxies.clone());
     let max_in_flight = config.limits.max_in_flight;
     let cors = cors(config);
+    let tells_requests = tells_requests(config.logging);
     let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(state);
-    let router = telling_its_route(router);
+    // Where no line is logged for each request, nothing needs to be known for it.
+    let router = if tells_requests { telling_its_route(router) } else { router };
     let router = match cors {
         Some(cors) => router.layer(cors),
         None => router,
     };
     Edge::new(router, clock, trusted_proxies, max_in_flight)
+}
+
+fn tells_requests(logging: LoggingConfig) -> bool {
+    logging.verbose || matches!(logging.level, LogLevel::Debug | LogLevel::Info)
 }
 
 /// Off unless origins are listed.
