@@ -1,7 +1,7 @@
 //! One connection to run statements on, whatever the driver, and the macros that give it out.
 //!
-//! A statement can only be run through [`Db`], and a [`Db`] only comes from [`on_read!`] or [`on_write!`]: this is
-//! where a transaction-mode pooler gets the explicit transaction and the unnamed statements it needs.
+//! A statement can only be run through [`Db`], and a [`Db`] only comes from [`on_read!`] or [`on_write!`]: one place decides
+//! about transactions, about statements that stay prepared, and how long a silent server is waited for.
 
 use sqlx::{
     Database, Executor, FromRow, IntoArguments, Postgres, Sqlite, Transaction,
