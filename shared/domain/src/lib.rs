@@ -1,9 +1,8 @@
-//! The words every other crate speaks: ids, time, money, scopes, providers. No I/O, no async.
+//! The words every other crate speaks: ids, time, scopes, providers. No I/O, no async.
 
 mod clock;
 mod id;
 mod modality;
-mod money;
 mod provider;
 mod scope;
 mod throttle;
@@ -13,7 +12,6 @@ mod usage;
 pub use clock::Clock;
 pub use id::{AuditEventId, InviteId, ProviderKeyId, RequestId, SERVICE_USER_ID, TokenId, UserId};
 pub use modality::Modality;
-pub use money::MicroUsd;
 pub use provider::{CredentialType, ProviderId, UnknownProvider, WireFamily};
 pub use scope::{Scope, ScopeSet, UnknownScope};
 pub use throttle::{Rate, Verdict};

@@ -6,7 +6,7 @@ use futures_util::Stream;
 use llm_api_domain::{ProviderId, RequestStatus, TokenUsage};
 use llm_api_storage::{KeyStatus, RequestRecord};
 use llm_api_upstream::{
-    Call, Reply, UpstreamError, sse,
+    Call, Complete, Reply, UpstreamError, sse,
     wire::openai::{self, ChatBody},
 };
 
@@ -58,17 +58,13 @@ impl Relay {
         let target = self.route_named(subject.user, body.model(), None).await?;
         let mut meter = self.meter(subject, &target, "chat_completions", false);
         let body = body.to_provider(&target.model, false);
-        match self.call(&target, body, false).await {
-            Ok(Reply::Complete(complete)) => {
+        match self.call_whole(&target, body).await {
+            Ok(complete) => {
                 self.note_key(subject.user, &target, KeyStatus::Valid).await;
                 meter.first_byte();
                 meter.usage(complete.usage.unwrap_or_default());
                 meter.settle(RequestStatus::Completed, None).await;
                 Ok(ChatReply { provider: target.provider, model: target.model, content: complete.body })
-            }
-            Ok(Reply::Stream(_)) => {
-                let reason = "it streamed although one piece was asked for".to_owned();
-                Err(self.fail(subject, &target, meter, UpstreamError::BadResponse { reason }).await)
             }
             Err(error) => Err(self.fail(subject, &target, meter, error).await),
         }
@@ -174,6 +170,17 @@ impl Relay {
     pub(crate) async fn call(&self, target: &Target, body: Bytes, accept_stream: bool) -> Result<Reply, UpstreamError> {
         let call = Call { endpoint: &target.endpoint, secret: target.secret.as_ref(), body, accept_stream };
         self.0.config.client.chat(call).await
+    }
+
+    /// A call whose answer comes in one piece.
+    pub(crate) async fn call_whole(&self, target: &Target, body: Bytes) -> Result<Complete, UpstreamError> {
+        match self.call(target, body, false).await? {
+            Reply::Complete(complete) => Ok(complete),
+            Reply::Stream(_) => {
+                let reason = "it streamed although one piece was asked for".to_owned();
+                Err(UpstreamError::BadResponse { reason })
+            }
+        }
     }
 
     /// The same call as a value that outlives the handler.

@@ -8,7 +8,7 @@ use futures_util::Stream;
 use llm_api_domain::{Modality, ProviderId, RequestStatus, TokenUsage};
 use llm_api_storage::KeyStatus;
 use llm_api_upstream::{
-    Reply, UpstreamError, sse,
+    UpstreamError, sse,
     wire::openai::{self, ChatRequest, Chunk, Message},
 };
 use serde::{Deserialize, Serialize};
@@ -76,8 +76,8 @@ impl Relay {
         let subject = call.subject;
         let target = self.select(&call).await?;
         let mut meter = self.meter(subject, &target, "generate", false);
-        match self.call(&target, request_body(call, &target, false), false).await {
-            Ok(Reply::Complete(complete)) => {
+        match self.call_whole(&target, request_body(call, &target, false)).await {
+            Ok(complete) => {
                 self.note_key(subject.user, &target, KeyStatus::Valid).await;
                 let completion = match complete.completion() {
                     Ok(completion) => completion,
@@ -94,10 +94,6 @@ impl Relay {
                     usage,
                     finish_reason: completion.finish_reason,
                 })
-            }
-            Ok(Reply::Stream(_)) => {
-                let reason = "it streamed although one piece was asked for".to_owned();
-                Err(self.fail(subject, &target, meter, UpstreamError::BadResponse { reason }).await)
             }
             Err(error) => Err(self.fail(subject, &target, meter, error).await),
         }
