@@ -9,14 +9,18 @@ use utoipa::openapi::{
 use utoipa_axum::router::OpenApiRouter;
 
 /// Name and routes of every group; `functions/` and `template.yaml` have the same ones.
-pub fn groups() -> [(&'static str, OpenApiRouter<AppState>); 6] {
+pub fn groups() -> [(&'static str, OpenApiRouter<AppState>); 10] {
     [
         ("health", llm_api_fn_health::router()),
         ("users", llm_api_fn_users::router()),
         ("provider-keys", llm_api_fn_provider_keys::router()),
         ("models", llm_api_fn_models::router()),
+        ("sessions", llm_api_fn_sessions::router()),
         ("generate", llm_api_fn_generate::router()),
+        ("requests", llm_api_fn_requests::router()),
+        ("artifacts", llm_api_fn_artifacts::router()),
         ("openai", llm_api_fn_openai::router()),
+        ("admin", llm_api_fn_admin::router()),
     ]
 }
 

@@ -15,6 +15,7 @@ mod models;
 mod provider_keys;
 mod raw_provider;
 mod routes;
+mod store;
 mod tokens;
 mod upstream_failures;
 mod usage_rows;

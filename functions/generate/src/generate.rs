@@ -1,14 +1,9 @@
-use axum::{
-    Extension,
-    extract::State,
-    response::{IntoResponse as _, Response},
+use axum::{extract::State, response::Response};
+use llm_api_relay::Relay;
+use llm_api_web::{
+    ApiError, BaseUrl, LargeJson, Requester,
+    native::{GenerateRequest, GenerateResponse, answer},
 };
-use futures_util::StreamExt as _;
-use llm_api_domain::RequestId;
-use llm_api_relay::{Relay, Subject};
-use llm_api_web::{ApiError, Caller, Generate, Json, LargeJson, event_stream};
-
-use crate::{request::GenerateRequest, response::GenerateResponse, stream};
 
 /// Generate with a model of the caller's choice, or one that the server chooses; streamed with `stream: true`.
 #[utoipa::path(post, path = "/v1/generate", tag = "generate", request_body = GenerateRequest,
@@ -21,17 +16,10 @@ use crate::{request::GenerateRequest, response::GenerateResponse, stream};
         (status = 503, body = llm_api_web::ErrorBody), (status = 504, body = llm_api_web::ErrorBody)))]
 pub(crate) async fn generate(
     State(relay): State<Relay>,
-    Extension(request_id): Extension<RequestId>,
-    caller: Caller<Generate>,
-    LargeJson(mut body): LargeJson<GenerateRequest>,
+    Requester(subject): Requester,
+    base: BaseUrl,
+    LargeJson(body): LargeJson<GenerateRequest>,
 ) -> Result<Response, ApiError> {
-    let subject = Subject { user: caller.user, token: caller.token, request: request_id };
-    let (modality, streamed, state_tokens) = (body.modality, body.stream.unwrap_or(false), body.state_tokens.take());
-    let call = body.into_call(subject)?;
-    if streamed {
-        let events = relay.generate_stream(call).await?;
-        return Ok(event_stream(events.map(move |event| stream::write(event, request_id))));
-    }
-    let generated = relay.generate(call).await?;
-    Ok(Json(GenerateResponse::new(request_id, modality, state_tokens, generated)).into_response())
+    let streamed = body.wants_stream();
+    answer(&relay, body.into_call(subject, None)?, streamed, base).await
 }

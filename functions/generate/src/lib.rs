@@ -1,9 +1,6 @@
 //! Generation in the native format.
 
 mod generate;
-mod request;
-mod response;
-mod stream;
 
 use llm_api_app::AppState;
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -1,11 +1,10 @@
-use std::{collections::HashSet, num::NonZeroUsize, sync::Arc};
+use std::{collections::HashSet, num::NonZeroUsize};
 
 use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
 use http::HeaderMap;
-use llm_api_app::Config;
 use llm_api_domain::{Modality, Timestamp};
 use llm_api_relay::Relay;
 use llm_api_web::{ApiError, Caller, Generate, Json, Query};
@@ -56,23 +55,23 @@ struct AnthropicModel<'m> {
     created_at: Timestamp,
 }
 
-/// The models that the caller's providers list, and those of the operator's own server.
+/// The models that the caller's providers list, those of the operator's own server, and the well-known ones that a key
+/// would open.
 #[utoipa::path(get, path = "/v1/models", tag = "models", params(ListQuery),
     responses((status = 200, body = ModelList), (status = 401, body = llm_api_web::ErrorBody),
         (status = 422, body = llm_api_web::ErrorBody)))]
 pub(crate) async fn list(
     State(relay): State<Relay>,
-    State(config): State<Arc<Config>>,
     caller: Caller<Generate>,
     Query(query): Query<ListQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let mut seen = HashSet::new();
     let models: Vec<ModelInfo> = relay
-        .catalogue(caller.user)
+        .whole_catalogue(caller.user)
         .await?
         .into_iter()
-        .map(|entry| ModelInfo::new(entry, &config.default_model))
+        .map(ModelInfo::new)
         .filter(|model| query.modality.is_none_or(|wanted| wanted == model.modality))
         .filter(|model| seen.insert(model.id.clone()))
         .collect();

@@ -1,15 +1,14 @@
 use axum::{
-    Extension,
     extract::State,
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderName, HeaderValue, header};
-use llm_api_domain::{ProviderId, RequestId};
-use llm_api_relay::{ChatCall, ChatEvent, Relay, Subject};
+use llm_api_domain::ProviderId;
+use llm_api_relay::{ChatCall, ChatEvent, Relay};
 use llm_api_upstream::wire::openai::ChatBody;
-use llm_api_web::{ApiError, Caller, Generate, HEARTBEAT, LargeBody, check_json, event_stream, openai_error};
+use llm_api_web::{ApiError, HEARTBEAT, LargeBody, Requester, check_json, event_stream, openai_error};
 
 /// Complete a chat, in OpenAI's format: the provider gets every field as it was sent, and its answer comes back as it
 /// was given.
@@ -25,13 +24,11 @@ use llm_api_web::{ApiError, Caller, Generate, HEARTBEAT, LargeBody, check_json, 
         (status = 502, description = "The provider failed", body = Object)))]
 pub(crate) async fn chat_completions(
     State(relay): State<Relay>,
-    Extension(request): Extension<RequestId>,
-    caller: Caller<Generate>,
+    Requester(subject): Requester,
     LargeBody(body): LargeBody,
 ) -> Result<Response, ApiError> {
     check_json(&body).map_err(ApiError::bad_request)?;
     let body = ChatBody::parse(&body)?;
-    let subject = Subject { user: caller.user, token: caller.token, request };
     if body.stream() {
         let reply = relay.chat_stream(ChatCall { subject, body }).await?;
         let response = event_stream(reply.content.map(write));

@@ -116,7 +116,10 @@ async fn probe(
     let Some(endpoint) = endpoint.filter(|_| Relay::can_call(provider)) else {
         return (KeyStatus::Unchecked, Some(format!("This version cannot call {provider} yet; the key is kept")));
     };
-    match relay.probe(endpoint, credential.secret()).await {
+    let Some(auth) = credential.auth() else {
+        return (KeyStatus::Unchecked, Some("A service account is kept, but cannot be used to generate".to_owned()));
+    };
+    match relay.probe(provider, endpoint, &auth).await {
         Ok(models) => (KeyStatus::Valid, Some(format!("The provider lists {models} models"))),
         Err(error @ UpstreamError::KeyRejected { .. }) => (KeyStatus::Rejected, Some(error.to_string())),
         // Some servers have no list of models: the key may still be good.

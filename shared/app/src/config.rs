@@ -45,9 +45,19 @@ pub struct Config {
     pub api_key: Option<SecretString>,
     pub invite_required: bool,
     pub logging: LoggingConfig,
+    /// Whether `/metrics` answers.
+    pub metrics_enabled: bool,
     /// What `/version` answers.
     pub app_version: String,
     pub default_model: String,
+    pub default_image_model: String,
+    /// How long an idle session is kept; `None` for ever.
+    pub session_retention: Option<Duration>,
+    /// What links in replies begin with; without closing slash.
+    pub public_url: Option<String>,
+    pub azure_api_version: String,
+    /// Where models are searched for.
+    pub hub_base_url: String,
     /// `None` where local models are switched off. Without closing slash.
     pub local_base_url: Option<String>,
     /// Origins that users' endpoints may name although they are private or plain http, in ASCII serialization.
@@ -119,8 +129,8 @@ pub enum ResponseMode {
 /// One provider's place, and the key of users who stored none.
 #[derive(Clone, Debug)]
 pub struct ProviderConfig {
-    /// Without closing slash.
-    pub base_url: String,
+    /// Without closing slash; `None` where each user names their own.
+    pub base_url: Option<String>,
     pub api_key: Option<SecretString>,
 }
 
@@ -195,8 +205,14 @@ impl Config {
             api_key: reader.secret("API_KEY"),
             invite_required: reader.flag("INVITE_REQUIRED"),
             logging: LoggingConfig::read(reader),
+            metrics_enabled: reader.flag("METRICS_ENABLED"),
             app_version: reader.text("APP_VERSION"),
             default_model: reader.text("DEFAULT_MODEL"),
+            default_image_model: reader.text("DEFAULT_IMAGE_MODEL"),
+            session_retention: reader.optional("SESSION_RETENTION_MINUTES", retention).flatten(),
+            public_url: reader.optional("PUBLIC_URL", check_http_url),
+            azure_api_version: reader.text("AZURE_OPENAI_API_VERSION"),
+            hub_base_url: reader.required("HF_HUB_URL", check_http_url),
             local_base_url: reader.flag("ENABLE_LOCAL_MODELS").then_some(local_base_url),
             base_url_allow: reader.list("BASE_URL_ALLOW", check_origin),
             providers: providers(reader),
@@ -264,13 +280,18 @@ impl Limits {
 }
 
 fn providers(reader: &mut Reader<'_>) -> BTreeMap<ProviderId, ProviderConfig> {
-    let read = |provider: ProviderId| {
-        let name = provider.as_str().to_ascii_uppercase();
-        let base_url = reader.required(&format!("{name}_BASE_URL"), check_http_url);
-        let api_key = reader.secret(&format!("{name}_API_KEY"));
+    let read = |(provider, base_url, api_key): (ProviderId, &str, &str)| {
+        let base_url = reader.optional(base_url, check_http_url);
+        let api_key = reader.secret(api_key);
         (provider, ProviderConfig { base_url, api_key })
     };
     CONFIGURABLE_PROVIDERS.into_iter().map(read).collect()
+}
+
+/// Minutes; 0 or less keeps sessions for ever.
+fn retention(text: &str) -> Result<Option<Duration>, String> {
+    let minutes: i64 = text.parse().map_err(|_| "must be a whole number of minutes".to_owned())?;
+    Ok(u64::try_from(minutes).ok().filter(|minutes| *minutes > 0).map(|minutes| Duration::from_secs(minutes * 60)))
 }
 
 /// `sqlite:///absolute`, `sqlite:relative`, `sqlite://relative`, or a PostgreSQL address.

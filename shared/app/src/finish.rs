@@ -13,6 +13,7 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
     let clock = state.auth.clock.clone();
     let trusted_proxies = TrustedProxies(config.trusted_proxies.clone());
     let max_in_flight = config.limits.max_in_flight;
+    let public_url = config.public_url.clone();
     let cors = cors(config);
     let tells_requests = tells_requests(config.logging);
     let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(state);
@@ -22,7 +23,7 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
         Some(cors) => router.layer(cors),
         None => router,
     };
-    Edge::new(router, clock, trusted_proxies, max_in_flight)
+    Edge::new(router, clock, trusted_proxies, public_url.as_deref(), max_in_flight)
 }
 
 fn tells_requests(logging: LoggingConfig) -> bool {

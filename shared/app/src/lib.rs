@@ -3,6 +3,7 @@
 mod config;
 mod data_dir;
 mod finish;
+mod log_buffer;
 mod logging;
 mod open;
 mod settings;
@@ -13,6 +14,7 @@ pub use config::{
     UpstreamSettings,
 };
 pub use finish::finish;
+pub use log_buffer::{LogBuffer, LogLine};
 pub use logging::init_logging;
 pub use open::{StartError, open, open_store};
 pub use settings::{EffectiveSetting, Kind, SETTINGS, Setting, Sources, settings_table};

@@ -12,17 +12,21 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
-use crate::config::{Config, LogFormat, LogLevel, LoggingConfig};
+use crate::{
+    config::{Config, LogFormat, LogLevel, LoggingConfig},
+    log_buffer::LogBuffer,
+};
 
 /// Libraries whose everyday lines say nothing to an operator.
 const QUIET: [&str; 8] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "sqlx", "tokio", "tower"];
 
 /// Starts logging for the whole process; an error when it was started before.
 pub fn init_logging(config: &Config) -> Result<(), TryInitError> {
-    subscriber(config.logging, io::stderr().is_terminal(), io::stderr).try_init()
+    let buffer = LogBuffer::of_process().clone();
+    subscriber(config.logging, io::stderr().is_terminal(), io::stderr, buffer).try_init()
 }
 
-fn subscriber<W>(logging: LoggingConfig, terminal: bool, writer: W) -> impl Subscriber + Send + Sync
+fn subscriber<W>(logging: LoggingConfig, terminal: bool, writer: W, buffer: LogBuffer) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -38,7 +42,8 @@ where
         (false, true) => lines.boxed(),
         (false, false) => lines.with_ansi(false).boxed(),
     };
-    registry().with(lines.with_filter(filter(logging)))
+    // One filter for both, so that administrators see over HTTP what the log shows and nothing else.
+    registry().with(lines).with(buffer).with(filter(logging))
 }
 
 fn filter(logging: LoggingConfig) -> Targets {
@@ -77,9 +82,16 @@ mod tests {
 
     /// What is written when a few libraries and we ourselves log.
     fn logged(logging: LoggingConfig, terminal: bool) -> String {
+        logged_and_kept(logging, terminal).0
+    }
+
+    /// The same, and what administrators see of it over HTTP.
+    fn logged_and_kept(logging: LoggingConfig, terminal: bool) -> (String, Vec<String>) {
         let lines = Lines::default();
         let writer = lines.clone();
-        tracing::subscriber::with_default(subscriber(logging, terminal, move || writer.clone()), || {
+        let buffer = LogBuffer::default();
+        let subscriber = subscriber(logging, terminal, move || writer.clone(), buffer.clone());
+        tracing::subscriber::with_default(subscriber, || {
             tracing::debug!("our debug");
             tracing::info!(request_id = "r1", "our info");
             tracing::error!("our error");
@@ -88,7 +100,8 @@ mod tests {
             tracing::warn!(target: "sqlx::pool", "a slow pool");
         });
         let bytes = lines.0.lock().expect("not poisoned").clone();
-        String::from_utf8(bytes).expect("text")
+        let kept = buffer.newest(10).into_iter().map(|line| line.message).collect();
+        (String::from_utf8(bytes).expect("text"), kept)
     }
 
     #[test]
@@ -105,6 +118,17 @@ mod tests {
 
         let verbose = LoggingConfig { level: LogLevel::Error, verbose: true, ..LoggingConfig::default() };
         assert_eq!(logged(verbose, false).lines().count(), 6);
+    }
+
+    #[test]
+    fn administrators_see_what_is_logged_from_info_up() {
+        let kept =
+            |level, verbose| logged_and_kept(LoggingConfig { level, verbose, ..LoggingConfig::default() }, false).1;
+        assert_eq!(kept(LogLevel::Info, false), [r#"our info request_id="r1""#, "our error", "a slow pool"]);
+        assert_eq!(kept(LogLevel::Debug, false), kept(LogLevel::Info, false));
+        assert_eq!(kept(LogLevel::Error, false), ["our error"]);
+        let verbose = [r#"our info request_id="r1""#, "our error", "a statement", "a slow pool"];
+        assert_eq!(kept(LogLevel::Error, true), verbose);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use llm_api_crypto::{MasterKey, PasswordGate, TokenHash, Vault};
 use llm_api_domain::{Clock, ProviderId};
-use llm_api_relay::{ProviderSettings, Relay, RelayConfig, ServerKey, StreamLimits};
+use llm_api_relay::{Defaults, ProviderSettings, Relay, RelayConfig, ServerKey, StreamLimits};
 use llm_api_storage::{DatabaseAddress, OpenError, OpenMode, OpenOptions, Store, StoreError};
 use llm_api_upstream::{Client, ClientError, EndpointError, Origin, UpstreamConfig};
 use llm_api_web::{AuthState, Throttles};
@@ -104,7 +104,7 @@ pub async fn open(
         clock: clock.clone(),
         providers,
         limits,
-        default_model: config.default_model.clone(),
+        defaults: Defaults { text: config.default_model.clone(), image: config.default_image_model.clone() },
         heartbeat: config.upstream.heartbeat,
         stop,
     });
@@ -119,8 +119,11 @@ pub async fn open(
 }
 
 fn providers(config: &Config) -> Result<ProviderSettings, StartError> {
-    let base_urls: Vec<(ProviderId, String)> =
-        config.providers.iter().map(|(provider, settings)| (*provider, settings.base_url.clone())).collect();
+    let base_urls: Vec<(ProviderId, String)> = config
+        .providers
+        .iter()
+        .filter_map(|(provider, settings)| Some((*provider, settings.base_url.clone()?)))
+        .collect();
     let server_keys = config.providers.iter().filter_map(|(provider, settings)| {
         settings.api_key.clone().map(|secret| ServerKey { provider: *provider, secret })
     });
@@ -136,6 +139,7 @@ fn upstream(config: &Config, clock: &Clock) -> Result<UpstreamConfig, StartError
         first_byte_timeout: settings.first_byte_timeout,
         idle_timeout: settings.idle_timeout,
         total_timeout: settings.total_timeout,
+        azure_api_version: config.azure_api_version.clone(),
         proxy: proxy.map_err(|_| StartError::Key("LLM_API_UPSTREAM_PROXY is no URL".to_owned()))?,
         clock: clock.clone(),
         ..UpstreamConfig::default()

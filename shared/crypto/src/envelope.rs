@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{MasterKey, RandomError, fill};
+use crate::{MasterKey, RandomError, Signer, fill};
 
 const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 4;
@@ -71,6 +71,7 @@ pub struct Opened {
 /// envelope = 0x01 | kid (4) | c (32) | nonce (12) | ciphertext | tag (16)
 /// aad      = f("llm-api") | f(0x01) | f(purpose) | f(owner) | f(record) | f(provider) | f(origin) | f(kid)
 ///            where f(x) = the length of x in bytes as u32 | x
+/// s        = HKDF-Expand(prk, "sign|" purpose, 32)                 the key of a [`Signer`], which seals nothing
 /// ```
 #[derive(Clone, Debug)]
 pub struct Vault(Arc<Ring>);
@@ -122,6 +123,12 @@ impl Vault {
             refusal = OpenError::Commitment;
         }
         Err(refusal)
+    }
+
+    /// Signs texts of one kind with keys of their own: its signatures are good for no other purpose.
+    pub fn signer(&self, purpose: &'static str) -> Signer {
+        let keys = iter::once(&self.0.current).chain(&self.0.old).map(|key| key.signing_key(purpose));
+        Signer::new(keys)
     }
 
     /// An envelope of a known text, to store beside the data.
@@ -176,6 +183,12 @@ impl DerivedKey {
         let mut key = Zeroizing::new([0; 32]);
         let info = [label.as_bytes(), ctx.purpose.as_bytes(), b"|", ctx.record.as_bytes()];
         expand(&self.hkdf, &info, key.as_mut_slice());
+        key
+    }
+
+    fn signing_key(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        expand(&self.hkdf, &[b"sign|", purpose.as_bytes()], key.as_mut_slice());
         key
     }
 

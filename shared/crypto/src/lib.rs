@@ -1,10 +1,11 @@
-//! Passwords, tokens and the vault for provider keys. The only owner of `argon2` and `aes-gcm`.
+//! Passwords, tokens, signatures and the vault for provider keys. The only owner of `argon2` and `aes-gcm`.
 
 mod envelope;
 mod master_key;
 mod new_password;
 mod password;
 mod random;
+mod signer;
 mod token;
 
 pub use envelope::{CANARY, OpenError, Opened, SealContext, Vault};
@@ -12,4 +13,5 @@ pub use master_key::{MasterKey, WeakKey};
 pub use new_password::{PasswordProblem, check_new_password};
 pub use password::{GateError, PasswordGate, Verified};
 pub use random::{RandomError, fill};
+pub use signer::Signer;
 pub use token::{PlainToken, TokenHash, TokenKind};

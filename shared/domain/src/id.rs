@@ -76,6 +76,22 @@ id!(
     RequestId
 );
 id!(AuditEventId);
+id!(
+    /// A conversation of one user.
+    SessionId
+);
+id!(
+    /// One turn of a conversation: what was asked and what was answered.
+    ExchangeId
+);
+id!(
+    /// A generated file.
+    ArtifactId
+);
+id!(
+    /// A download of a model to the operator's own server.
+    JobId
+);
 
 #[cfg(test)]
 mod tests {

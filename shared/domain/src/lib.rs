@@ -5,15 +5,20 @@ mod id;
 mod modality;
 mod provider;
 mod scope;
+mod session;
 mod throttle;
 mod timestamp;
 mod usage;
 
 pub use clock::Clock;
-pub use id::{AuditEventId, InviteId, ProviderKeyId, RequestId, SERVICE_USER_ID, TokenId, UserId};
+pub use id::{
+    ArtifactId, AuditEventId, ExchangeId, InviteId, JobId, ProviderKeyId, RequestId, SERVICE_USER_ID, SessionId,
+    TokenId, UserId,
+};
 pub use modality::Modality;
 pub use provider::{CredentialType, ProviderId, UnknownProvider, WireFamily};
 pub use scope::{Scope, ScopeSet, UnknownScope};
+pub use session::{ExchangeStatus, JobStatus, SessionStatus};
 pub use throttle::{Rate, Verdict};
 pub use timestamp::Timestamp;
 pub use usage::{RequestStatus, TokenUsage};

@@ -13,12 +13,19 @@ pub enum Modality {
 }
 
 impl Modality {
+    pub const ALL: [Self; 3] = [Self::Text, Self::Image, Self::ThreeD];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Image => "image",
             Self::ThreeD => "3d",
         }
+    }
+
+    /// The modality that `as_str` writes as `text`.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|modality| modality.as_str() == text)
     }
 }
 

@@ -33,6 +33,12 @@ pub enum ProviderId {
 pub enum WireFamily {
     /// OpenAI chat completions.
     OpenaiChat,
+    /// OpenAI chat completions at an Azure resource: the deployment stands in the address, the key in `api-key`.
+    AzureOpenai,
+    /// Anthropic Messages.
+    AnthropicMessages,
+    /// Google's `generateContent`.
+    GoogleGemini,
     /// None that this build can call: credentials are kept, generation answers `unsupported_provider`.
     Unsupported,
 }
@@ -87,9 +93,13 @@ impl ProviderId {
             | Self::Mistral
             | Self::Together
             | Self::Fireworks
+            | Self::Huggingface
             | Self::Custom
             | Self::Local => WireFamily::OpenaiChat,
-            Self::Anthropic | Self::Google | Self::Azure | Self::Huggingface | Self::Other => WireFamily::Unsupported,
+            Self::Azure => WireFamily::AzureOpenai,
+            Self::Anthropic => WireFamily::AnthropicMessages,
+            Self::Google => WireFamily::GoogleGemini,
+            Self::Other => WireFamily::Unsupported,
         }
     }
 

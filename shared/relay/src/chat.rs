@@ -3,17 +3,16 @@
 use async_stream::stream;
 use bytes::Bytes;
 use futures_util::Stream;
-use llm_api_domain::{ProviderId, RequestStatus, TokenUsage};
-use llm_api_storage::{KeyStatus, RequestRecord};
+use llm_api_domain::{ProviderId, RequestStatus, WireFamily};
 use llm_api_upstream::{
-    Call, Complete, Reply, UpstreamError, sse,
+    Complete, Reply, UpstreamError, sse,
     wire::openai::{self, ChatBody},
 };
 
 use crate::{
     Relay, RelayError, Subject, Target,
     limits::StreamPlace,
-    meter::Meter,
+    meter::{Entry, Meter},
     pump::{PendingReply, Pump, Pumped},
 };
 
@@ -55,18 +54,19 @@ impl Relay {
     /// Answers in one piece.
     pub async fn chat(&self, call: ChatCall) -> Result<ChatReply<Bytes>, RelayError> {
         let ChatCall { subject, body } = call;
-        let target = self.route_named(subject.user, body.model(), None).await?;
-        let mut meter = self.meter(subject, &target, "chat_completions", false);
+        let target = self.chat_target(subject, &body).await?;
+        let watch = self.watch(subject);
+        let mut meter = self.open_meter(subject, &target, Entry::chat(false)).await?;
         let body = body.to_provider(&target.model, false);
-        match self.call_whole(&target, body).await {
+        match watch.until_done(self.call_whole(&target, body)).await {
             Ok(complete) => {
-                self.note_key(subject.user, &target, KeyStatus::Valid).await;
+                self.note_success(subject.user, &target).await;
                 meter.first_byte();
                 meter.usage(complete.usage.unwrap_or_default());
                 meter.settle(RequestStatus::Completed, None).await;
                 Ok(ChatReply { provider: target.provider, model: target.model, content: complete.body })
             }
-            Err(error) => Err(self.fail(subject, &target, meter, error).await),
+            Err(error) => Err(self.fail_with(subject, &target, meter, error).await),
         }
     }
 
@@ -77,13 +77,13 @@ impl Relay {
     ) -> Result<ChatReply<impl Stream<Item = ChatEvent> + Send + use<>>, RelayError> {
         let ChatCall { subject, body } = call;
         let place = self.0.config.limits.take(subject.user)?;
-        let target = self.route_named(subject.user, body.model(), None).await?;
-        let meter = self.meter(subject, &target, "chat_completions", true);
+        let target = self.chat_target(subject, &body).await?;
+        let watch = self.watch(subject);
+        let meter = self.open_meter(subject, &target, Entry::chat(true)).await?;
         // The provider's counts only come when asked for; a client that did not ask does not see them.
         let ask_usage = !body.wants_usage() && target.provider.counts_in_streams_on_request();
         let reply = self.pending(&target, body.to_provider(&target.model, ask_usage), true);
-        let config = &self.0.config;
-        let pump = match Pump::start(target.provider, reply, config.heartbeat, config.stop.clone()).await {
+        let pump = match Pump::start(target.provider, reply, watch).await {
             Ok(pump) => pump,
             Err(error) => return Err(self.fail_with(subject, &target, meter, error).await),
         };
@@ -114,14 +114,15 @@ impl Relay {
                         };
                         if openai::is_done(&data) {
                             // The row is committed before the client learns that the reply is complete.
-                            self.note_key(subject.user, &target, KeyStatus::Valid).await;
+                            self.note_success(subject.user, &target).await;
                             meter.settle(RequestStatus::Completed, None).await;
                             pump.drain().await;
                             yield ChatEvent::Events(event);
                             return;
                         }
                         if openai::is_error(&data) {
-                            let error = UpstreamError::from_error_body(&data, target.secret.as_ref());
+                            let secret = target.auth.as_ref().map(|auth| &auth.secret);
+                            let error = UpstreamError::from_error_body(&data, secret);
                             yield ChatEvent::Failed(self.fail(subject, &target, meter, error).await);
                             return;
                         }
@@ -147,71 +148,33 @@ impl Relay {
         }
     }
 
-    pub(crate) fn meter(&self, subject: Subject, target: &Target, endpoint: &'static str, streamed: bool) -> Meter {
-        let config = &self.0.config;
-        let record = RequestRecord {
-            id: subject.request,
-            user: subject.user,
-            token: subject.token,
-            endpoint,
-            provider: target.provider,
-            model: target.model.clone(),
-            streamed,
-            status: RequestStatus::Running,
-            error_code: None,
-            usage: TokenUsage::default(),
-            started_at: config.clock.now(),
-            first_byte_at: None,
-            finished_at: None,
-        };
-        Meter::start(config.store.recorder().clone(), config.clock.clone(), record)
-    }
-
-    pub(crate) async fn call(&self, target: &Target, body: Bytes, accept_stream: bool) -> Result<Reply, UpstreamError> {
-        let call = Call { endpoint: &target.endpoint, secret: target.secret.as_ref(), body, accept_stream };
-        self.0.config.client.chat(call).await
-    }
-
     /// A call whose answer comes in one piece.
-    pub(crate) async fn call_whole(&self, target: &Target, body: Bytes) -> Result<Complete, UpstreamError> {
-        match self.call(target, body, false).await? {
-            Reply::Complete(complete) => Ok(complete),
-            Reply::Stream(_) => {
+    async fn call_whole(&self, target: &Target, body: Bytes) -> Result<Complete, RelayError> {
+        let error = match self.call(target, body, false).await {
+            Ok(Reply::Complete(complete)) => return Ok(complete),
+            Ok(Reply::Stream(_)) => {
                 let reason = "it streamed although one piece was asked for".to_owned();
-                Err(UpstreamError::BadResponse { reason })
+                UpstreamError::BadResponse { reason }
+            }
+            Err(error) => error,
+        };
+        Err(RelayError::Upstream { provider: target.provider, error })
+    }
+
+    /// Where a chat completion goes; its bytes pass through, so only to a provider that speaks the same.
+    async fn chat_target(&self, subject: Subject, body: &ChatBody) -> Result<Target, RelayError> {
+        let target = self.route_named(subject.user, body.model(), None).await?;
+        match target.family {
+            WireFamily::OpenaiChat | WireFamily::AzureOpenai => Ok(target),
+            WireFamily::AnthropicMessages | WireFamily::GoogleGemini | WireFamily::Unsupported => {
+                Err(RelayError::OtherFamily(target.provider))
             }
         }
     }
 
     /// The same call as a value that outlives the handler.
-    pub(crate) fn pending(&self, target: &Target, body: Bytes, accept_stream: bool) -> PendingReply {
+    fn pending(&self, target: &Target, body: Bytes, accept_stream: bool) -> PendingReply {
         let (relay, target) = (self.clone(), target.clone());
         Box::pin(async move { relay.call(&target, body, accept_stream).await })
-    }
-
-    pub(crate) async fn fail(
-        &self,
-        subject: Subject,
-        target: &Target,
-        meter: Meter,
-        error: UpstreamError,
-    ) -> RelayError {
-        self.fail_with(subject, target, meter, RelayError::Upstream { provider: target.provider, error }).await
-    }
-
-    /// Settles a request that did not succeed, and marks the key when the provider rejected it.
-    pub(crate) async fn fail_with(
-        &self,
-        subject: Subject,
-        target: &Target,
-        meter: Meter,
-        error: RelayError,
-    ) -> RelayError {
-        if let RelayError::Upstream { error: UpstreamError::KeyRejected { .. }, .. } = &error {
-            self.note_key(subject.user, target, KeyStatus::Rejected).await;
-        }
-        let status = if meter.has_begun() { RequestStatus::Incomplete } else { RequestStatus::Failed };
-        meter.settle(status, Some(error.code())).await;
-        error
     }
 }

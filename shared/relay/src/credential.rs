@@ -3,6 +3,7 @@
 use llm_api_crypto::{RandomError, SealContext, Vault};
 use llm_api_domain::{CredentialType, ProviderId, ProviderKeyId, UserId};
 use llm_api_storage::SealedKey;
+use llm_api_upstream::{Auth, AuthScheme};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -53,9 +54,14 @@ impl Credential {
         Ok(Self { kind, secret })
     }
 
-    /// What is sent to the provider.
-    pub fn secret(&self) -> &SecretString {
-        &self.secret
+    /// What is sent to the provider; `None` for a credential that must first be exchanged for another.
+    pub fn auth(&self) -> Option<Auth> {
+        let scheme = match self.kind {
+            CredentialType::ApiKey | CredentialType::EndpointKey => AuthScheme::Key,
+            CredentialType::OauthToken => AuthScheme::OauthToken,
+            CredentialType::ServiceAccount => return None,
+        };
+        Some(Auth { scheme, secret: self.secret.clone() })
     }
 
     /// First and last three characters, so that people can tell their keys apart.
@@ -91,19 +97,19 @@ impl Credential {
     }
 
     /// Opens a stored key for the origin that it is about to be sent to.
-    pub(crate) fn open(
-        vault: &Vault,
-        owner: UserId,
-        key: &SealedKey,
-        origin: &str,
-    ) -> Result<SecretString, RelayError> {
+    pub(crate) fn open(vault: &Vault, owner: UserId, key: &SealedKey, origin: &str) -> Result<Auth, RelayError> {
         let unusable = || RelayError::KeyUnusable(key.provider);
         let opened = vault.open(&context(key.id, owner, key.provider, origin), &key.sealed).map_err(|error| {
             tracing::warn!(%error, key_id = %key.id, provider = %key.provider, "a stored key does not open");
             unusable()
         })?;
         let parts: Parts = serde_json::from_slice(opened.plaintext.expose_secret()).map_err(|_| unusable())?;
-        parts.api_key.or(parts.oauth_token).or(parts.service_account_json).ok_or_else(unusable)
+        match parts {
+            Parts { api_key: Some(secret), .. } => Ok(Auth { scheme: AuthScheme::Key, secret }),
+            Parts { oauth_token: Some(secret), .. } => Ok(Auth { scheme: AuthScheme::OauthToken, secret }),
+            Parts { service_account_json: Some(_), .. } => Err(RelayError::UnsupportedCredential(key.provider)),
+            Parts { .. } => Err(unusable()),
+        }
     }
 }
 

@@ -13,11 +13,36 @@ pub enum RelayError {
     UnsupportedProvider(String),
     #[error("Modality '{0}' is not supported here")]
     UnsupportedModality(Modality),
+    /// The provider speaks another format than the endpoint passes through.
+    #[error("{0} does not speak chat completions; ask it by POST /v1/generate")]
+    OtherFamily(ProviderId),
+    #[error("{0} makes no images here; use openai or huggingface")]
+    NoImages(ProviderId),
+    #[error("selection_mode 'model' needs a model")]
+    ModelRequired,
+    /// What the chosen model cannot take, as far as we know it.
+    #[error("{parameter}: {message}")]
+    InvalidParameter { parameter: String, message: String },
+    #[error("Session '{0}' not found")]
+    SessionNotFound(String),
+    #[error("Session is closed")]
+    SessionClosed,
+    #[error("Session has no messages to regenerate")]
+    NothingToRegenerate,
+    #[error("No user message found in session")]
+    NoUserMessage,
+    #[error("The request id was used before; every request needs one of its own")]
+    RequestIdInUse,
+    #[error("The request was cancelled")]
+    Cancelled,
     #[error("No key is stored for {0}; store one with POST /v1/users/provider-keys")]
     ProviderNotConfigured(ProviderId),
     /// The ciphertext does not open, or was sealed for another address than the provider's present one.
     #[error("The stored key for {0} cannot be used any more; store it again")]
     KeyUnusable(ProviderId),
+    /// A service account's key file has to be exchanged for a token first, which is not done here.
+    #[error("The stored credential for {0} is a service account, which is kept but cannot be used to generate")]
+    UnsupportedCredential(ProviderId),
     #[error("You have as many streams open as one user may have; close one first")]
     UserStreams,
     #[error("The server has as many streams open as it can take")]
@@ -41,7 +66,16 @@ impl RelayError {
             Self::ModelNotFound(_) => "model_not_found",
             Self::NoModelAvailable(_) => "no_model_available",
             Self::UnsupportedProvider(_) => "unsupported_provider",
-            Self::UnsupportedModality(_) => "unsupported_modality",
+            Self::UnsupportedModality(_) | Self::NoImages(_) => "unsupported_modality",
+            Self::OtherFamily(_) => "unsupported_provider",
+            Self::ModelRequired => "model_required",
+            Self::InvalidParameter { .. } => "invalid_parameter",
+            Self::SessionNotFound(_) => "session_not_found",
+            Self::SessionClosed => "session_closed",
+            Self::NothingToRegenerate | Self::NoUserMessage => "nothing_to_regenerate",
+            Self::RequestIdInUse => "request_id_in_use",
+            Self::Cancelled => "request_cancelled",
+            Self::UnsupportedCredential(_) => "unsupported_credential",
             Self::ProviderNotConfigured(_) => "provider_not_configured",
             Self::KeyUnusable(_) => "provider_key_unusable",
             Self::UserStreams | Self::ServerStreams => "too_many_streams",

@@ -1,7 +1,10 @@
 //! The meter of one request: whatever happens to it, its usage row gets written once.
 
-use llm_api_domain::{Clock, RequestStatus, TokenUsage};
+use llm_api_domain::{Clock, RequestStatus, SessionId, TokenUsage};
 use llm_api_storage::{Recorder, RequestRecord};
+use llm_api_upstream::UpstreamError;
+
+use crate::{Relay, RelayError, Subject, Target, attempt::Attempt};
 
 /// Settles as cancelled when dropped: the client has left.
 #[derive(Debug)]
@@ -15,6 +18,17 @@ impl Meter {
     pub(crate) fn start(recorder: Recorder, clock: Clock, record: RequestRecord) -> Self {
         recorder.opened(record.clone());
         Self { recorder, clock, record: Some(record) }
+    }
+
+    /// Notes who answers in the end.
+    pub(crate) fn served_by(&mut self, target: &Target, fallback_reason: Option<&'static str>) {
+        if let Some(record) = &mut self.record
+            && fallback_reason.is_some()
+        {
+            record.provider = target.provider;
+            record.model.clone_from(&target.model);
+            record.fallback_reason = fallback_reason;
+        }
     }
 
     /// Notes when the provider's answer began; only the first call counts.
@@ -60,5 +74,91 @@ impl Drop for Meter {
         if let Some(record) = self.finish(RequestStatus::Cancelled, Some("client_left")) {
             self.recorder.settle_detached(record);
         }
+    }
+}
+
+/// By which endpoint a request came, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) endpoint: &'static str,
+    pub(crate) streamed: bool,
+    pub(crate) session: Option<SessionId>,
+}
+
+impl Entry {
+    pub(crate) const fn chat(streamed: bool) -> Self {
+        Self { endpoint: "chat_completions", streamed, session: None }
+    }
+}
+
+impl Relay {
+    /// Opens the row of a request whose target is known.
+    pub(crate) async fn open_meter(
+        &self,
+        subject: Subject,
+        target: &Target,
+        entry: Entry,
+    ) -> Result<Meter, RelayError> {
+        let config = &self.0.config;
+        let record = RequestRecord {
+            id: subject.request,
+            user: subject.user,
+            token: subject.token,
+            endpoint: entry.endpoint,
+            provider: target.provider,
+            model: target.model.clone(),
+            streamed: entry.streamed,
+            session: entry.session,
+            status: RequestStatus::Running,
+            error_code: None,
+            fallback_reason: None,
+            usage: TokenUsage::default(),
+            started_at: config.clock.now(),
+            first_byte_at: None,
+            finished_at: None,
+        };
+        // An id of the client's own may be an old one: its row must be ours before anything is spent.
+        if subject.chose_id && !Box::pin(config.store.requests().claim(&record)).await? {
+            return Err(RelayError::RequestIdInUse);
+        }
+        Ok(Meter::start(config.store.recorder().clone(), config.clock.clone(), record))
+    }
+
+    pub(crate) async fn admit(&self, attempt: &Attempt) -> Result<Meter, RelayError> {
+        let call = &attempt.call;
+        let entry = Entry { endpoint: call.endpoint, streamed: attempt.streamed, session: call.session };
+        let mut meter = self.open_meter(call.subject, &attempt.target, entry).await?;
+        meter.served_by(&attempt.target, attempt.fallback_reason);
+        Ok(meter)
+    }
+
+    pub(crate) async fn fail(
+        &self,
+        subject: Subject,
+        target: &Target,
+        meter: Meter,
+        error: UpstreamError,
+    ) -> RelayError {
+        self.fail_with(subject, target, meter, RelayError::Upstream { provider: target.provider, error }).await
+    }
+
+    /// Settles a request that did not succeed, and notes what the error tells of key and account.
+    pub(crate) async fn fail_with(
+        &self,
+        subject: Subject,
+        target: &Target,
+        meter: Meter,
+        error: RelayError,
+    ) -> RelayError {
+        if let RelayError::Upstream { error, .. } = &error {
+            self.note_failure(subject.user, target, error).await;
+        }
+        let status = match error {
+            RelayError::Cancelled => RequestStatus::Cancelled,
+            _ if meter.has_begun() => RequestStatus::Incomplete,
+            _ => RequestStatus::Failed,
+        };
+        meter.settle(status, Some(error.code())).await;
+        error
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use llm_api_domain::{ProviderId, WireFamily};
-use llm_api_upstream::{Endpoint, EndpointError, Origin};
+use llm_api_upstream::{Auth, AuthScheme, Endpoint, EndpointError, Origin};
 use secrecy::SecretString;
 
 /// A key of the operator's, used for callers who stored none.
@@ -17,7 +17,7 @@ pub struct ServerKey {
 #[derive(Clone, Debug)]
 pub struct ProviderSettings {
     endpoints: HashMap<ProviderId, Endpoint>,
-    server_keys: HashMap<ProviderId, SecretString>,
+    server_keys: HashMap<ProviderId, Auth>,
     /// Origins that users may name although they are not public.
     allow: Vec<Origin>,
 }
@@ -40,7 +40,10 @@ impl ProviderSettings {
         if let Some(local) = local {
             endpoints.insert(ProviderId::Local, Endpoint::operator(local)?);
         }
-        let server_keys = server_keys.into_iter().map(|key| (key.provider, key.secret)).collect();
+        let server_keys = server_keys
+            .into_iter()
+            .map(|key| (key.provider, Auth { scheme: AuthScheme::Key, secret: key.secret }))
+            .collect();
         Ok(Self { endpoints, server_keys, allow })
     }
 
@@ -52,7 +55,7 @@ impl ProviderSettings {
         }
     }
 
-    pub(crate) fn server_key(&self, provider: ProviderId) -> Option<&SecretString> {
+    pub(crate) fn server_key(&self, provider: ProviderId) -> Option<&Auth> {
         self.server_keys.get(&provider)
     }
 
@@ -60,7 +63,7 @@ impl ProviderSettings {
     pub(crate) fn shared(&self) -> impl Iterator<Item = ProviderId> + '_ {
         ProviderId::ALL.into_iter().filter(|provider| {
             provider.family() != WireFamily::Unsupported
-                && (self.server_keys.contains_key(provider)
+                && (self.server_keys.contains_key(provider) && self.endpoints.contains_key(provider)
                     || (*provider == ProviderId::Local && self.endpoints.contains_key(provider)))
         })
     }

@@ -5,9 +5,11 @@ use std::{future::Future, pin::Pin, time::Duration};
 use bytes::Bytes;
 use llm_api_domain::ProviderId;
 use llm_api_upstream::{EventStream, Reply, UpstreamError};
-use tokio::sync::watch;
 
-use crate::RelayError;
+use crate::{
+    RelayError,
+    watch::{Waited, Watch},
+};
 
 pub(crate) type PendingReply = Pin<Box<dyn Future<Output = Result<Reply, UpstreamError>> + Send>>;
 
@@ -36,8 +38,7 @@ enum Source {
 pub(crate) struct Pump {
     provider: ProviderId,
     source: Source,
-    heartbeat: Duration,
-    stop: watch::Receiver<bool>,
+    watch: Watch,
 }
 
 impl Pump {
@@ -46,45 +47,34 @@ impl Pump {
     pub(crate) async fn start(
         provider: ProviderId,
         mut reply: PendingReply,
-        heartbeat: Duration,
-        stop: watch::Receiver<bool>,
+        mut watch: Watch,
     ) -> Result<Self, RelayError> {
-        let source = match tokio::time::timeout(heartbeat, &mut reply).await {
-            Ok(reply) => Source::open(provider, reply)?,
-            Err(_) => Source::Pending(reply),
+        let source = match watch.wait(&mut reply).await {
+            Waited::Ready(reply) => Source::open(provider, reply)?,
+            Waited::Idle => Source::Pending(reply),
+            Waited::Over(error) => return Err(error),
         };
-        Ok(Self { provider, source, heartbeat, stop })
+        Ok(Self { provider, source, watch })
     }
 
-    /// Does not wait at all: everything that happens is told by [`Pump::next`].
-    pub(crate) fn start_later(
-        provider: ProviderId,
-        reply: PendingReply,
-        heartbeat: Duration,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
-        Self { provider, source: Source::Pending(reply), heartbeat, stop }
+    /// Goes on with a reply whose head has come.
+    pub(crate) fn open(provider: ProviderId, reply: Reply, watch: Watch) -> Result<Self, RelayError> {
+        Ok(Self { provider, source: Source::open(provider, Ok(reply))?, watch })
     }
 
     pub(crate) async fn next(&mut self) -> Pumped {
-        if *self.stop.borrow() {
-            return Pumped::Failed(RelayError::Stopping);
-        }
         let provider = self.provider;
-        let pumped = tokio::select! {
-            biased;
-            pumped = self.source.next(provider) => pumped,
-            Ok(_) = self.stop.wait_for(|stop| *stop) => Pumped::Failed(RelayError::Stopping),
-            () = tokio::time::sleep(self.heartbeat) => Pumped::Idle,
+        let pumped = match self.watch.wait(self.source.next(provider)).await {
+            Waited::Ready(pumped) => pumped,
+            Waited::Idle => Pumped::Idle,
+            Waited::Over(error) => Pumped::Failed(error),
         };
         if matches!(pumped, Pumped::End | Pumped::Failed(_)) {
             self.source = Source::Closed;
         }
         pumped
     }
-}
 
-impl Pump {
     /// Reads to the end of the body after the final event: only then can the connection serve the next call.
     pub(crate) async fn drain(&mut self) {
         if let Source::Open(events) = &mut self.source {

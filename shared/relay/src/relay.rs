@@ -3,11 +3,10 @@ use std::{sync::Arc, time::Duration};
 use llm_api_crypto::Vault;
 use llm_api_domain::{Clock, ProviderId, RequestId, TokenId, UserId};
 use llm_api_storage::Store;
-use llm_api_upstream::{Client, Endpoint, UpstreamError};
-use secrecy::SecretString;
+use llm_api_upstream::{Auth, Client, Endpoint, UpstreamError};
 use tokio::sync::watch;
 
-use crate::{ProviderSettings, StreamLimits, catalogue::Catalogue};
+use crate::{ProviderSettings, StreamLimits, catalogue::Catalogue, credits::CreditBook, defaults::Defaults};
 
 /// Who generates.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +15,8 @@ pub struct Subject {
     /// `None` for the static key.
     pub token: Option<TokenId>,
     pub request: RequestId,
+    /// Whether the client made the id up: then it may be one that was used before.
+    pub chose_id: bool,
 }
 
 /// What the relay is made of.
@@ -27,8 +28,8 @@ pub struct RelayConfig {
     pub clock: Clock,
     pub providers: ProviderSettings,
     pub limits: StreamLimits,
-    /// For requests that name no model.
-    pub default_model: String,
+    /// For requests that name no model, and users and operators who set none.
+    pub defaults: Defaults,
     /// A stream that is silent for so long gets a comment, so that nobody on the way closes it.
     pub heartbeat: Duration,
     /// Turns true when running streams must end.
@@ -43,11 +44,12 @@ pub struct Relay(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) config: RelayConfig,
     pub(crate) catalogue: Catalogue,
+    pub(crate) credits: CreditBook,
 }
 
 impl Relay {
     pub fn new(config: RelayConfig) -> Self {
-        Self(Arc::new(Inner { config, catalogue: Catalogue::default() }))
+        Self(Arc::new(Inner { config, catalogue: Catalogue::default(), credits: CreditBook::default() }))
     }
 
     /// Whether running streams were asked to end.
@@ -69,8 +71,8 @@ impl Relay {
     }
 
     /// Tries a credential by asking for the provider's list of models.
-    pub async fn probe(&self, endpoint: &Endpoint, secret: &SecretString) -> Result<usize, UpstreamError> {
-        self.0.config.client.models(endpoint, Some(secret)).await.map(|models| models.len())
+    pub async fn probe(&self, provider: ProviderId, endpoint: &Endpoint, auth: &Auth) -> Result<usize, UpstreamError> {
+        self.0.config.client.models(endpoint, provider.family(), Some(auth)).await.map(|models| models.len())
     }
 
     /// Whether the provider is one that this build can call.

@@ -19,6 +19,9 @@ pub enum Action {
     InviteRevoked,
     ProviderKeyStored,
     ProviderKeyDeleted,
+    UserEnabled,
+    UserDisabled,
+    DefaultModelSet,
 }
 
 impl Action {
@@ -36,6 +39,9 @@ impl Action {
             Self::InviteRevoked => "invite.revoked",
             Self::ProviderKeyStored => "provider_key.stored",
             Self::ProviderKeyDeleted => "provider_key.deleted",
+            Self::UserEnabled => "user.enabled",
+            Self::UserDisabled => "user.disabled",
+            Self::DefaultModelSet => "default_model.set",
         }
     }
 }
@@ -63,7 +69,7 @@ impl AuditContext {
     }
 }
 
-/// Adds the event inside an `on_write!` body.
+/// Adds the event inside the body of a write.
 macro_rules! audit {
     ($db:ident, $context:expr, $action:expr, $target:expr) => {{
         let context: &$crate::AuditContext = $context;
@@ -75,7 +81,7 @@ macro_rules! audit {
         .bind($crate::dialect::DbTime(context.now))
         .bind(context.actor.map(llm_api_domain::UserId::as_uuid))
         .bind($action.as_str())
-        .bind(Some::<uuid::Uuid>($target))
+        .bind(Option::<uuid::Uuid>::from($target))
         .bind(context.address.map(|address| address.to_string()))
         .bind(context.request.map(llm_api_domain::RequestId::as_uuid))
         .bind(true);

@@ -1,6 +1,6 @@
 //! One connection to run statements on, whatever the driver, and the macros that give it out.
 //!
-//! A statement can only be run through [`Db`], and a [`Db`] only comes from [`on_read!`] or [`on_write!`]: one place decides
+//! A statement can only be run through [`Db`], and a [`Db`] only comes from [`on_read!`], [`on_write!`] or [`on_write_uncached!`]: one place decides
 //! about transactions, about statements that stay prepared, and how long a silent server is waited for.
 
 use sqlx::{
@@ -177,6 +177,26 @@ macro_rules! on_write {
         changing.committed();
         output
     }};
+}
+
+/// The same for tables that the cache knows nothing of: what it has stays good.
+macro_rules! on_write_uncached {
+    ($store:expr, $db:ident => $body:expr) => {
+        match &$store.backend {
+            $crate::store::Backend::Sqlite(pools) => {
+                let mut $db = pools.writer().await?;
+                let output = $body;
+                $db.finish().await?;
+                output
+            }
+            $crate::store::Backend::Postgres(pool) => {
+                let mut $db = pool.writer().await?;
+                let output = $body;
+                $db.finish().await?;
+                output
+            }
+        }
+    };
 }
 
 pub(crate) type SqliteDb = Db<Sqlite>;

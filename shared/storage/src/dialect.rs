@@ -1,5 +1,7 @@
 //! What the two databases do not share, each with a line why.
 
+use std::borrow::Cow;
+
 use llm_api_domain::Timestamp;
 use sqlx::{
     Decode, Encode, Postgres, Sqlite, Type,
@@ -8,6 +10,11 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgTypeInfo, PgValueFormat, PgValueRef, types::Oid},
     sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef},
 };
+
+/// Text as both take it: Postgres refuses U+0000. Clients cannot send it, but a provider can.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{FFFD}")) } else { Cow::Borrowed(text) }
+}
 
 /// A [`Timestamp`] in a statement or a row: `TIMESTAMPTZ` on Postgres, so that people can read it; an integer of
 /// microseconds on SQLite, so that it sorts.

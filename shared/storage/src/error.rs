@@ -34,6 +34,11 @@ impl StoreError {
     ) -> Self {
         Self::Corrupt { table, column, source: source.into() }
     }
+
+    /// Whether trying again later can help.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Full(_))
+    }
 }
 
 /// `SQLITE_FULL` (13), and Postgres class 53 `disk_full` and `insufficient_resources`' disk form.
@@ -42,12 +47,19 @@ fn is_full(error: &dyn sqlx::error::DatabaseError) -> bool {
 }
 
 /// `SQLITE_BUSY` (5) and its extended forms; Postgres classes 08 (connection), 57P0x (shutting down, starting up), 53300
-/// (too many connections), 55000 (the database takes no connections) and 57014 (statement timeout).
+/// (too many connections), 55000 (the database takes no connections), 57014 (statement timeout) and 40P01 (a deadlock, of
+/// which the other side has won).
 fn is_unavailable(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().is_some_and(|code| {
-        matches!(code.as_ref(), "5" | "261" | "517" | "53300" | "55000" | "57014" | "57P01" | "57P02" | "57P03")
-            || (code.len() == 5 && code.starts_with("08"))
+        matches!(
+            code.as_ref(),
+            "5" | "261" | "517" | "53300" | "55000" | "40P01" | "57014" | "57P01" | "57P02" | "57P03"
+        ) || (code.len() == 5 && code.starts_with("08"))
     })
+}
+
+pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use llm_api_domain::Clock;
+use llm_api_domain::{Clock, Timestamp};
 use sqlx::{
     Connection as _, SqliteConnection, SqlitePool,
     pool::PoolOptions,
@@ -17,9 +17,10 @@ use sqlx::{
 };
 
 use crate::{
-    DatabaseAddress, OpenError, Recorder, Store,
+    DatabaseAddress, OpenError, Recorder, Store, StoreError,
     address::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT},
     cache::{Cache, Changes},
+    later::Later,
     migrate,
     recorder::Sink,
     store::{Backend, PostgresPool, SqlitePools},
@@ -62,24 +63,29 @@ impl Store {
                 (Backend::Postgres(pool.clone()), Sink::Postgres(pool), None)
             }
         };
-        let recorder = Recorder::start(sink, options.clock.clone());
+        let recorder = Recorder::start(sink, options.clock.clone(), options.mode);
         let changes = match (&lock, options.mode) {
             (Some(lock), OpenMode::Server) => Changes::Own(Arc::new(Cache::new(Arc::clone(lock)))),
             (Some(lock), OpenMode::Tool) => Changes::Beside(Arc::clone(lock)),
             (Some(_), OpenMode::Function) | (None, _) => Changes::Nobody,
         };
-        let store = Self { backend, recorder, changes, _lock: lock };
+        let store = Self { backend, recorder, changes, later: Later::new(), _lock: lock };
         if options.mode == OpenMode::Server {
-            store.requests().close_left_open(options.clock.now()).await.map_err(|error| match error {
-                crate::StoreError::Unavailable(source)
-                | crate::StoreError::Full(source)
-                | crate::StoreError::Internal(source) => OpenError::Prepare(source),
-                crate::StoreError::Closed | crate::StoreError::Corrupt { .. } => {
-                    OpenError::Prepare(sqlx::Error::PoolClosed)
+            store.close_left_open(options.clock.now()).await.map_err(|error| match error {
+                StoreError::Unavailable(source) | StoreError::Full(source) | StoreError::Internal(source) => {
+                    OpenError::Prepare(source)
                 }
+                StoreError::Closed | StoreError::Corrupt { .. } => OpenError::Prepare(sqlx::Error::PoolClosed),
             })?;
         }
         Ok(store)
+    }
+
+    /// Settles what an earlier process began and did not end.
+    async fn close_left_open(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.requests().close_left_open(now).await?;
+        self.download_jobs().close_left_open(now).await?;
+        Ok(())
     }
 }
 

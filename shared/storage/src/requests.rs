@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use llm_api_domain::{RequestId, RequestStatus, Timestamp, TokenUsage, UserId};
+use llm_api_domain::{RequestId, RequestStatus, SessionId, Timestamp, TokenUsage, UserId};
 use uuid::Uuid;
 
-use crate::{OpenMode, Store, StoreError, dialect::DbTime, store::Backend};
+use crate::{
+    OpenMode, RequestRecord, Store, StoreError,
+    dialect::DbTime,
+    recorder::{CLAIM, bind_row},
+    store::Backend,
+};
 
 /// Longer than any request may run: a `running` row older than this has no process behind it.
 const LONGEST_REQUEST: Duration = Duration::from_secs(3600);
@@ -20,6 +25,9 @@ pub struct Request {
     pub streamed: bool,
     pub status: RequestStatus,
     pub error_code: Option<String>,
+    /// Why another model than the chosen one answered.
+    pub fallback_reason: Option<String>,
+    pub session: Option<SessionId>,
     pub usage: TokenUsage,
     pub started_at: Timestamp,
     pub finished_at: Option<Timestamp>,
@@ -34,6 +42,8 @@ struct Row {
     streamed: bool,
     status: String,
     error_code: Option<String>,
+    fallback_reason: Option<String>,
+    session_id: Option<Uuid>,
     prompt_tokens: Option<i64>,
     completion_tokens: Option<i64>,
     total_tokens: Option<i64>,
@@ -44,19 +54,27 @@ struct Row {
     finished_at: Option<DbTime>,
 }
 
+fn parse_status(text: &str) -> Result<RequestStatus, StoreError> {
+    RequestStatus::ALL
+        .into_iter()
+        .find(|status| status.as_str() == text)
+        .ok_or_else(|| StoreError::corrupt("requests", "status", "unknown status"))
+}
+
 impl TryFrom<Row> for Request {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let status = RequestStatus::ALL.into_iter().find(|status| status.as_str() == row.status);
         Ok(Self {
             id: row.id.into(),
             endpoint: row.endpoint,
             provider: row.provider,
             model: row.model,
             streamed: row.streamed,
-            status: status.ok_or_else(|| StoreError::corrupt("requests", "status", "unknown status"))?,
+            status: parse_status(&row.status)?,
             error_code: row.error_code,
+            fallback_reason: row.fallback_reason,
+            session: row.session_id.map(SessionId::from),
             usage: TokenUsage {
                 prompt_tokens: row.prompt_tokens,
                 completion_tokens: row.completion_tokens,
@@ -70,6 +88,17 @@ impl TryFrom<Row> for Request {
     }
 }
 
+macro_rules! select_request {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, endpoint, provider, model, streamed, status, error_code, fallback_reason, session_id,
+                prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens, started_at, finished_at
+             FROM requests ",
+            $rest
+        )
+    };
+}
+
 /// The `requests` table.
 #[derive(Debug)]
 pub struct Requests<'s>(pub(crate) &'s Store);
@@ -78,13 +107,53 @@ impl Requests<'_> {
     /// The newest requests of one user, newest first.
     pub async fn list(&self, user: UserId, limit: i64) -> Result<Vec<Request>, StoreError> {
         let rows: Vec<Row> = on_read!(self.0, db => {
-            db.all(sqlx::query_as(
-                "SELECT id, endpoint, provider, model, streamed, status, error_code, prompt_tokens, completion_tokens,
-                    total_tokens, cached_tokens, reasoning_tokens, started_at, finished_at
-                 FROM requests WHERE user_id = $1 ORDER BY id DESC LIMIT $2")
+            db.all(sqlx::query_as(select_request!("WHERE user_id = $1 ORDER BY id DESC LIMIT $2"))
                 .bind(user.as_uuid()).bind(limit)).await?
         });
         rows.into_iter().map(Request::try_from).collect()
+    }
+
+    /// One of the user's requests; a short one only after it has ended.
+    pub async fn get(&self, user: UserId, id: RequestId) -> Result<Option<Request>, StoreError> {
+        let row: Option<Row> = on_read!(self.0, db => {
+            db.optional(sqlx::query_as(select_request!("WHERE user_id = $1 AND id = $2"))
+                .bind(user.as_uuid()).bind(id.as_uuid())).await?
+        });
+        row.map(Request::try_from).transpose()
+    }
+
+    /// Writes the `running` row of a request at once, whose id the client chose: every process knows of it from then on.
+    /// False when the user has used that id before. The caller settles it, as any other request.
+    pub async fn claim(&self, record: &RequestRecord) -> Result<bool, StoreError> {
+        let mut claiming = self.0.recorder.claiming(record);
+        let is_new = on_write_uncached!(self.0, db => {
+            let is_new = db.execute(bind_row!(sqlx::query(*CLAIM), record, record.started_at)).await? > 0;
+            if is_new {
+                claiming.inserted();
+            }
+            is_new
+        });
+        claiming.done();
+        Ok(is_new)
+    }
+
+    /// Asks for the end of a request that runs, in whatever process: there it takes half a second to be seen. Gives the
+    /// status of its row; `None` when there is none (yet: see [`Recorder::cancel_here`](crate::Recorder::cancel_here)).
+    pub async fn request_cancel(
+        &self,
+        user: UserId,
+        id: RequestId,
+        now: Timestamp,
+    ) -> Result<Option<RequestStatus>, StoreError> {
+        let status: Option<String> = on_write_uncached!(self.0, db => {
+            // One statement: between two, the row could appear, and its status would be told without the wish being noted.
+            db.scalar(sqlx::query_scalar(
+                "UPDATE requests SET cancel_requested_at =
+                    CASE WHEN status = 'running' THEN COALESCE(cancel_requested_at, $1) ELSE cancel_requested_at END
+                 WHERE user_id = $2 AND id = $3 RETURNING status")
+                .bind(DbTime(now)).bind(user.as_uuid()).bind(id.as_uuid())).await?
+        });
+        status.as_deref().map(parse_status).transpose()
     }
 
     /// Closes the rows that a process left `running` when it was killed: on SQLite all of them, for the caller is the

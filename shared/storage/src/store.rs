@@ -6,9 +6,11 @@ use sqlx::{PgPool, SqlitePool};
 use tokio::time::Instant;
 
 use crate::{
-    Invites, ProviderKeys, Recorder, Requests, StoreError, Tokens, Users, VaultCanaries,
+    Artifacts, DefaultModels, DownloadJobs, Exchanges, Invites, ProviderKeys, Recorder, Requests, Sessions, StoreError,
+    Tokens, UsageBuckets, Users, VaultCanaries,
     cache::Changes,
     db::{Conn, Db, PostgresDb, SqliteDb, within},
+    later::Later,
 };
 
 /// How long a server may take for one piece of work, the wait for a connection included. Its own limit on statements does
@@ -21,6 +23,7 @@ pub struct Store {
     pub(crate) backend: Backend,
     pub(crate) recorder: Recorder,
     pub(crate) changes: Changes,
+    pub(crate) later: Later,
     /// The operating system's lock on an SQLite file, held as long as the store lives.
     pub(crate) _lock: Option<Arc<File>>,
 }
@@ -96,6 +99,30 @@ impl Store {
         Requests(self)
     }
 
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
+    pub fn exchanges(&self) -> Exchanges<'_> {
+        Exchanges(self)
+    }
+
+    pub fn default_models(&self) -> DefaultModels<'_> {
+        DefaultModels(self)
+    }
+
+    pub fn usage_buckets(&self) -> UsageBuckets<'_> {
+        UsageBuckets(self)
+    }
+
+    pub fn artifacts(&self) -> Artifacts<'_> {
+        Artifacts(self)
+    }
+
+    pub fn download_jobs(&self) -> DownloadJobs<'_> {
+        DownloadJobs(self)
+    }
+
     pub fn vault_canaries(&self) -> VaultCanaries<'_> {
         VaultCanaries(self)
     }
@@ -121,6 +148,7 @@ impl Store {
 
     /// Writes what is still queued and closes every connection.
     pub async fn close(&self) {
+        self.later.finish().await;
         self.recorder.close().await;
         match &self.backend {
             Backend::Sqlite(pools) => {

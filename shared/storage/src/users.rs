@@ -7,6 +7,7 @@ use crate::{
     Action, AuditContext, NewToken, Store, StoreError,
     audit::audit,
     dialect::DbTime,
+    error::is_unique_violation,
     invites::{ClaimedInvite, claim_invite},
     tokens::insert_token,
 };
@@ -64,6 +65,25 @@ pub enum RegisterOutcome {
     /// The invite is unknown, used up, revoked or expired.
     InviteRefused,
     NameTaken,
+}
+
+/// How a caller names a person.
+#[derive(Clone, Copy, Debug)]
+pub enum UserRef<'n> {
+    Id(UserId),
+    Name(&'n str),
+}
+
+impl From<UserId> for UserRef<'_> {
+    fn from(id: UserId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl<'n> From<&'n str> for UserRef<'n> {
+    fn from(name: &'n str) -> Self {
+        Self::Name(name)
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -126,10 +146,6 @@ macro_rules! insert_user {
         .bind(DbTime($now));
         $db.execute(query).await
     }};
-}
-
-fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// The `users` table.
@@ -290,6 +306,29 @@ impl Users<'_> {
                 .bind(DbTime(context.now)).bind(user.as_uuid())
                 .bind(keep.map_or(Uuid::nil(), llm_api_domain::TokenId::as_uuid))).await?;
             audit!(db, context, Action::PasswordChanged, user.as_uuid());
+            true
+        }))
+    }
+
+    /// Lets a person in again, or keeps them out: their tokens stay, but none of them works while they are disabled.
+    /// False when there is no such person.
+    pub async fn set_active(
+        &self,
+        user: impl Into<UserRef<'_>>,
+        is_active: bool,
+        context: &AuditContext,
+    ) -> Result<bool, StoreError> {
+        let (id, name) = match user.into() {
+            UserRef::Id(id) => (Some(id.as_uuid()), None),
+            UserRef::Name(name) => (None, Some(name)),
+        };
+        let action = if is_active { Action::UserEnabled } else { Action::UserDisabled };
+        Ok(on_write!(self.0, db => {
+            let found: Option<(Uuid,)> = db.optional(sqlx::query_as(
+                "UPDATE users SET is_active = $1 WHERE kind = 'person' AND (id = $2 OR username = $3) RETURNING id")
+                .bind(is_active).bind(id).bind(name)).await?;
+            let Some((id,)) = found else { return Ok(false) };
+            audit!(db, context, action, id);
             true
         }))
     }

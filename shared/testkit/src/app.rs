@@ -1,6 +1,6 @@
 //! The whole API in this process: a real database, the real router behind a real socket, a hand-moved clock.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use http::Request;
 use hyper::body::Incoming;
@@ -62,9 +62,29 @@ pub struct TestApp {
     /// What `openai` and every other provider's name leads to, and the origin that users may name as `custom`.
     pub provider: FakeProvider,
     http: Http,
+    database_url: Option<String>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
-    _dir: TempDir,
+    dir: TempDir,
+}
+
+/// The settings of every test server: all providers' names lead to the scripted one.
+fn sources(dir: &TempDir, provider: &FakeProvider) -> Sources {
+    let mut sources = Sources::new(dir.path().to_owned())
+        .with("LLM_API_DATA_DIR", dir.path())
+        .with("LLM_API_BASE_URL_ALLOW", provider.origin())
+        // Nothing listens on the discard port: a test that wants a local server names its own.
+        .with("LLM_API_LOCAL_BASE_URL", "http://127.0.0.1:9/v1")
+        .with("LLM_API_DATABASE_MAX_CONNECTIONS", "3")
+        .with("LLM_API_ENCRYPTION_KEY", ENCRYPTION_KEY)
+        .with("LLM_API_ANTHROPIC_BASE_URL", provider.anthropic_base_url())
+        .with("LLM_API_GOOGLE_BASE_URL", provider.google_base_url())
+        .with("LLM_API_HF_BASE_URL", provider.huggingface_base_url())
+        .with("LLM_API_HF_HUB_URL", provider.origin());
+    for name in ["OPENAI", "XAI", "DEEPSEEK", "GROQ", "OPENROUTER", "MISTRAL", "TOGETHER", "FIREWORKS"] {
+        sources = sources.with(format!("LLM_API_{name}_BASE_URL"), provider.base_url());
+    }
+    sources
 }
 
 impl Drop for TestApp {
@@ -89,21 +109,29 @@ impl TestApp {
 
     /// `settings` are names without the prefix, such as `("MAX_STREAMS_PER_USER", "1")`.
     pub async fn start_with(database: Database, settings: &[(&str, &str)]) -> Self {
+        let database_url = match database {
+            Database::Sqlite => None,
+            Database::Postgres => Some(Cluster::shared().await.create_database().await.url),
+        };
+        Self::open(FakeProvider::start().await, Clock::manual(START), database_url, settings).await
+    }
+
+    /// One more process on the same Postgres, with the same clock.
+    pub async fn start_beside(&self) -> Self {
+        let url = self.database_url.clone().expect("SQLite serves one process");
+        Self::open(FakeProvider::start().await, self.clock.clone(), Some(url), &[]).await
+    }
+
+    async fn open(
+        provider: FakeProvider,
+        clock: Clock,
+        database_url: Option<String>,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let dir = TempDir::new();
-        let provider = FakeProvider::start().await;
-        let mut sources = Sources::new(dir.path().to_owned())
-            .with("LLM_API_DATA_DIR", dir.path())
-            .with("LLM_API_BASE_URL_ALLOW", provider.origin())
-            // Nothing listens on the discard port: a test that wants a local server names its own.
-            .with("LLM_API_LOCAL_BASE_URL", "http://127.0.0.1:9/v1")
-            .with("LLM_API_DATABASE_MAX_CONNECTIONS", "3")
-            .with("LLM_API_ENCRYPTION_KEY", ENCRYPTION_KEY);
-        for name in ["OPENAI", "XAI", "DEEPSEEK", "GROQ", "OPENROUTER", "MISTRAL", "TOGETHER", "FIREWORKS"] {
-            sources = sources.with(format!("LLM_API_{name}_BASE_URL"), provider.base_url());
-        }
-        if database == Database::Postgres {
-            let created = Cluster::shared().await.create_database().await;
-            sources = sources.with("LLM_API_DATABASE_URL", created.url);
+        let mut sources = sources(&dir, &provider);
+        if let Some(url) = &database_url {
+            sources = sources.with("LLM_API_DATABASE_URL", url);
         }
         for (name, value) in settings {
             sources = sources.with(format!("LLM_API_{name}"), value);
@@ -111,14 +139,18 @@ impl TestApp {
         let (config, warnings) = Config::load(&sources).expect("good settings");
         assert!(warnings.is_empty(), "{warnings:?}");
 
-        let clock = Clock::manual(START);
         let (stop, stopping) = watch::channel(false);
         let state = open(Arc::new(config), OpenMode::Server, clock.clone(), stopping).await.expect("the app opens");
         let edge = finish(api::all().0, state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let http = Http::new(format!("http://{}", listener.local_addr().expect("bound")));
         let server = tokio::spawn(serve(listener, edge));
-        Self { state, clock, provider, http, stop, server, _dir: dir }
+        Self { state, clock, provider, database_url, http, stop, server, dir }
+    }
+
+    /// The folder of this server's own data.
+    pub fn data_dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub fn http(&self) -> &Http {

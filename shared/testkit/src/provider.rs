@@ -1,16 +1,23 @@
-//! A scripted OpenAI-compatible provider: the requested model's name says how it behaves.
+//! A scripted provider that speaks every family: the requested model's name says how it behaves.
 
-mod chat;
-mod sse;
+mod anthropic;
+mod azure;
+mod behaviour;
+mod gemini;
+mod hub;
+mod images;
+mod ollama;
+mod openai;
+mod pace;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 use crate::serve::{Body, Loopback, full, listen, serve};
@@ -18,32 +25,41 @@ use crate::serve::{Body, Loopback, full, listen, serve};
 /// No test waits longer than this for something to happen at the provider.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The models, each a behaviour. Streamed ones are told by `"stream": true` in the request.
+/// The models, each a behaviour, the same in every family. A vendor's prefix (`gpt-`, `claude-`, `gemini-`, `grok-`,
+/// `deepseek-`, `llama-`) changes nothing: `claude-echo` is `echo`.
 ///
 /// | model | behaviour |
 /// |---|---|
 /// | `echo` | says `You said: ` and the last user message, a word an event; usage 11 + 7 = 18 |
 /// | `unicode` | as `echo` with [`UNICODE`], cut inside characters |
+/// | `counts` | says `turns: 3 user assistant user`: how many messages came (system left out), and their roles |
+/// | `sees-images` | says `images: 2 image/png url`: how many images came, and their media types |
+/// | `context-200` | more than 200 characters in all messages are refused as too long, else as `echo`; any number |
 /// | `slow-head` | as `echo` after [`FakeProvider::release`] |
 /// | `slow-stream` | head and first event at once, the rest after [`FakeProvider::release`] |
+/// | `slow-whole` | head at once, the whole body after [`FakeProvider::release`] (streamed: as `echo`) |
 /// | `dies` | two events (or half a body), then a connection reset |
-/// | `no-done` | two events, then a clean end without finish reason or `[DONE]` |
+/// | `no-done` | two events, then a clean end without finish reason or end marker |
 /// | `stalls` | head and one event (or half a body), then nothing |
 /// | `silent` | takes the request and never answers |
 /// | `html` | 200 with a web page |
 /// | `bad-json` | 200 with half a JSON object (streamed: an event that is no JSON) |
 /// | `redirect` | 302 to `/elsewhere` on the same server |
 /// | `rate-limited` | 429 with `Retry-After: 7` |
-/// | `no-quota` | 429 with code `insufficient_quota` |
-/// | `rejects-key` | 401 whose message repeats the Authorization header |
-/// | `refuses` | 400 with param `temperature` |
-/// | `fails`, `overloaded` | 500, 503 |
+/// | `no-quota` | the account is out of money: 429, Anthropic 400 |
+/// | `rejects-key` | 401 (Google 400) whose message repeats the key |
+/// | `refuses` | 400 about `temperature` |
+/// | `fails`, `overloaded` | 500; 503, Anthropic 529 |
 /// | `huge` | declares 64 MiB of body (streamed: one line of 64 MiB) and sends as much as is taken |
-pub const MODELS: [&str; 18] = [
+pub const MODELS: [&str; 22] = [
     "echo",
     "unicode",
+    "counts",
+    "sees-images",
+    "context-200",
     "slow-head",
     "slow-stream",
+    "slow-whole",
     "dies",
     "no-done",
     "stalls",
@@ -79,6 +95,27 @@ impl ProviderRequest {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("a header in ASCII"))
     }
+
+    /// The first value of a query parameter.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let (_, query) = self.path.split_once('?')?;
+        url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The path without the query.
+    fn route(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
+    fn bearer(&self) -> &str {
+        self.header(AUTHORIZATION.as_str()).strip_prefix("Bearer ").unwrap_or_default()
+    }
+
+    /// The key as it came, in the vendor's own header or as a bearer token.
+    fn shown_key(&self, own_header: &str) -> &str {
+        let own = self.header(own_header);
+        if own.is_empty() { self.bearer() } else { own }
+    }
 }
 
 /// A provider on a loopback port of its own. It ends when dropped.
@@ -98,20 +135,33 @@ struct Script {
     gate: Semaphore,
     /// One permit for each client that left before its answer was complete.
     departures: Semaphore,
+    /// The models on an Ollama server's disk and in its memory.
+    ollama: Option<Mutex<ollama::Library>>,
+    /// Further names of `echo`.
+    echoes: Mutex<Vec<String>>,
 }
 
 impl FakeProvider {
-    /// Answers 401 to a request without a key, and to any key with `bad` in it.
+    /// The smallest picture: one pixel.
+    pub const PNG: &'static [u8] = images::PNG;
+
+    /// Answers 401 to a request without a key, and to any key with `bad` in it, each family in its own way.
     pub async fn start() -> Self {
-        Self::start_with(false).await
+        Self::start_with(false, None).await
     }
 
     /// Demands no key, as a model server on the operator's own machine does.
     pub async fn start_open() -> Self {
-        Self::start_with(true).await
+        Self::start_with(true, None).await
     }
 
-    async fn start_with(open: bool) -> Self {
+    /// An Ollama server with all of [`MODELS`] on its disk, none loaded. It demands no key, lists names as Ollama does
+    /// (`echo:latest`) and takes them without that tag as well; a model pulled later behaves as `echo`.
+    pub async fn start_ollama() -> Self {
+        Self::start_with(true, Some(Mutex::new(ollama::Library::new()))).await
+    }
+
+    async fn start_with(open: bool, ollama: Option<Mutex<ollama::Library>>) -> Self {
         let listener = listen().await;
         let script = Arc::new(Script {
             origin: format!("http://{}", listener.local_addr().expect("a bound listener")),
@@ -120,6 +170,8 @@ impl FakeProvider {
             arrived: watch::Sender::new(0),
             gate: Semaphore::new(0),
             departures: Semaphore::new(0),
+            ollama,
+            echoes: Mutex::default(),
         });
         let shared = Arc::clone(&script);
         let server = serve(listener, move |request| answer(Arc::clone(&shared), request));
@@ -131,13 +183,38 @@ impl FakeProvider {
         &self.script.origin
     }
 
-    /// `http://127.0.0.1:PORT/v1`
+    /// `http://127.0.0.1:PORT/v1`: `OpenAI` and all that speak as it does.
     pub fn base_url(&self) -> String {
+        format!("{}/v1", self.script.origin)
+    }
+
+    /// `http://127.0.0.1:PORT/v1`
+    pub fn anthropic_base_url(&self) -> String {
+        format!("{}/v1", self.script.origin)
+    }
+
+    /// `http://127.0.0.1:PORT/v1beta`
+    pub fn google_base_url(&self) -> String {
+        format!("{}/v1beta", self.script.origin)
+    }
+
+    /// `http://127.0.0.1:PORT`: an Azure resource's address carries no path.
+    pub fn azure_base_url(&self) -> String {
+        self.script.origin.clone()
+    }
+
+    /// `http://127.0.0.1:PORT/v1`: the router's; its images and the hub are found at the origin.
+    pub fn huggingface_base_url(&self) -> String {
         format!("{}/v1", self.script.origin)
     }
 
     pub fn port(&self) -> u16 {
         self.server.address.port()
+    }
+
+    /// From now on this model is an `echo` that no list names: what a fallback asks next, for example.
+    pub fn serve_also(&self, model: &str) {
+        self.script.echoes.lock().expect("no panic while adding").push(model.to_owned());
     }
 
     /// All requests so far, in order of arrival.
@@ -158,13 +235,14 @@ impl FakeProvider {
         assert!(in_time.is_ok(), "{} of {count} requests came", self.requests().len());
     }
 
-    /// Lets one answer of `slow-head` or `slow-stream` go on, now or when it comes to its waiting point.
+    /// Lets one waiting answer (`slow-head`, `slow-stream`, `slow-whole`, `slow-image`, `slow-pull`) go on, now or when
+    /// it comes to its waiting point.
     pub fn release(&self) {
         self.script.gate.add_permits(1);
     }
 
-    /// Waits until a client has left a waiting answer (`slow-head`, `slow-stream`, `stalls`, `silent`); each call
-    /// stands for one client.
+    /// Waits until a client has left an answer that waits (the slow ones, `stalls`, `silent`); each call stands for one
+    /// client.
     pub async fn wait_until_closed(&self) {
         let left = tokio::time::timeout(PATIENCE, self.script.departures.acquire()).await;
         left.expect("the client leaves").expect("a semaphore that is never closed").forget();
@@ -195,6 +273,39 @@ impl Drop for Presence {
     }
 }
 
+impl Script {
+    /// Waits for a permit of [`FakeProvider::release`], or records that the client left before.
+    async fn released(self: &Arc<Self>) {
+        let presence = Presence::of(self);
+        self.gate.acquire().await.expect("a semaphore that is never closed").forget();
+        presence.complete();
+    }
+
+    fn is_echo(&self, model: &str) -> bool {
+        self.echoes.lock().expect("no panic while adding").iter().any(|echo| echo == model)
+    }
+
+    /// Judges the keys that came in the vendor's own header and as a bearer token.
+    fn judge(&self, request: &ProviderRequest, own_header: Option<&str>) -> Key {
+        let own = own_header.map_or("", |name| request.header(name));
+        let bearer = request.bearer();
+        if own.contains("bad") || bearer.contains("bad") {
+            Key::Bad
+        } else if own.is_empty() && bearer.is_empty() && !self.open {
+            Key::Missing
+        } else {
+            Key::Good
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Good,
+    Missing,
+    Bad,
+}
+
 async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     // A client that leaves while it still sends is recorded with what came.
@@ -208,31 +319,20 @@ async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Response<Bod
     script.requests.lock().expect("no panic while recording").push(request.clone());
     script.arrived.send_modify(|count| *count += 1);
 
-    let key = request.header(AUTHORIZATION.as_str()).strip_prefix("Bearer ").unwrap_or_default();
-    if key.contains("bad") || (key.is_empty() && !script.open) {
-        return rejected_key(&request);
+    if script.ollama.is_some() {
+        return ollama::answer(&script, &request).await;
     }
-    match (request.method.as_str(), request.path.as_str()) {
-        ("GET", "/v1/models") => models(),
-        ("POST", "/v1/chat/completions") => chat::answer(&script, &request).await,
-        (_, path) => {
-            error(StatusCode::NOT_FOUND, &format!("Unknown request URL: {path}"), "invalid_request_error", None)
-        }
+    match request.route() {
+        "/v1/messages" => anthropic::answer(&script, &request).await,
+        "/v1/models" if !request.header("anthropic-version").is_empty() => anthropic::answer(&script, &request).await,
+        "/api/models" => hub::answer(&script, &request),
+        "/v1/images/generations" => images::openai(&script, &request).await,
+        path if path.starts_with("/v1beta/") => gemini::answer(&script, &request).await,
+        path if path.starts_with("/openai/") => azure::answer(&script, &request).await,
+        path if path.starts_with("/hf-inference/") => images::huggingface(&script, &request).await,
+        path if path.starts_with("/api/") => openai::unknown_url(&request),
+        _ => openai::answer(&script, &request).await,
     }
-}
-
-fn models() -> Response<Body> {
-    let data: Vec<Value> = MODELS
-        .iter()
-        .map(|id| json!({"id": id, "object": "model", "created": 1_700_000_000, "owned_by": "fake"}))
-        .collect();
-    json_reply(StatusCode::OK, &json!({"object": "list", "data": data}))
-}
-
-fn rejected_key(request: &ProviderRequest) -> Response<Body> {
-    let shown = request.header(AUTHORIZATION.as_str());
-    let message = format!("Incorrect API key provided: {shown}. You can find your API key in your account settings.");
-    error(StatusCode::UNAUTHORIZED, &message, "invalid_request_error", Some("invalid_api_key"))
 }
 
 fn redirect(script: &Script) -> Response<Body> {
@@ -243,11 +343,6 @@ fn redirect(script: &Script) -> Response<Body> {
     response
 }
 
-/// An error in the shape of OpenAI's.
-fn error(status: StatusCode, message: &str, kind: &str, code: Option<&str>) -> Response<Body> {
-    json_reply(status, &json!({"error": {"message": message, "type": kind, "param": null, "code": code}}))
-}
-
 fn json_reply(status: StatusCode, body: &Value) -> Response<Body> {
     reply(status, "application/json", full(body.to_string()))
 }
@@ -255,6 +350,6 @@ fn json_reply(status: StatusCode, body: &Value) -> Response<Body> {
 fn reply(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

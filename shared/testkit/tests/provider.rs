@@ -2,6 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod anthropic;
+mod azure;
+mod families;
+mod gemini;
+mod images;
+mod ollama;
+
 use http::StatusCode;
 use llm_api_testkit::{FakeProvider, Http, HttpReply, HttpRequest, MODELS, UNICODE};
 use serde_json::{Value, json};

@@ -1,24 +1,18 @@
 //! The only HTTP client that leaves the house.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE},
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use llm_api_domain::TokenUsage;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep, timeout_at};
-use url::Url;
 
 use crate::{
-    Detail, Endpoint, EventStream, GuardedResolver, ListedModel, TimeoutPhase, Trust, UpstreamConfig, UpstreamError,
+    Detail, Endpoint, GuardedResolver, TimeoutPhase, Trust, UpstreamConfig, UpstreamError,
     body::{self, Limits},
-    wire::{
-        models,
-        openai::{Completion, CompletionError, Outline},
-    },
+    request::Request,
 };
 
 /// Waits before the second and the third try.
@@ -27,7 +21,8 @@ const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(90);
 /// An error's body tells little behind this.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
-const MODELS_TIME: Duration = Duration::from_secs(10);
+/// For questions that a server answers from what it knows.
+const SHORT_TIME: Duration = Duration::from_secs(10);
 
 /// Calls providers over kept-alive connections. Cheap to clone; all clones share the connections.
 #[derive(Clone, Debug)]
@@ -47,55 +42,20 @@ struct Inner {
 #[error("the outbound HTTP client cannot be built")]
 pub struct ClientError(#[source] reqwest::Error);
 
-/// One chat completion to ask for.
-pub struct Call<'a> {
-    pub endpoint: &'a Endpoint,
-    /// Sent as a bearer token.
-    pub secret: Option<&'a SecretString>,
-    pub body: Bytes,
-    /// Whether the body asks for a stream.
-    pub accept_stream: bool,
+/// Until when things must have happened.
+#[derive(Clone, Copy)]
+pub(crate) struct Due {
+    /// The head of the answer.
+    pub(crate) head: Instant,
+    /// The whole call.
+    pub(crate) end: Instant,
 }
 
-impl fmt::Debug for Call<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
-            .field("origin", self.endpoint.origin())
-            .field("body_bytes", &self.body.len())
-            .field("accept_stream", &self.accept_stream)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A successful answer.
-#[derive(Debug)]
-pub enum Reply {
-    Stream(EventStream),
-    Complete(Complete),
-}
-
-/// An answer that came whole.
-pub struct Complete {
-    /// The provider's own bytes.
-    pub body: Bytes,
-    /// The token counts in `body`.
-    pub usage: Option<TokenUsage>,
-    pub headers: HeaderMap,
-}
-
-impl Complete {
-    /// What the body says.
-    ///
-    /// # Errors
-    /// [`UpstreamError::BadResponse`] when its first choice has no usable form.
-    pub fn completion(&self) -> Result<Completion, UpstreamError> {
-        Completion::parse(&self.body).map_err(|error| UpstreamError::bad(error.to_string()))
-    }
-}
-
-impl fmt::Debug for Complete {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Complete").field("body_bytes", &self.body.len()).finish_non_exhaustive()
+impl Due {
+    /// A question that is answered at once.
+    pub(crate) fn soon() -> Self {
+        let end = Instant::now() + SHORT_TIME;
+        Self { head: end, end }
     }
 }
 
@@ -115,65 +75,54 @@ impl Client {
         })))
     }
 
-    /// Asks for a chat completion. Tries up to three times, but never again once the head of an answer has come.
-    pub async fn chat(&self, call: Call<'_>) -> Result<Reply, UpstreamError> {
-        let config = &self.0.config;
-        let start = Instant::now();
-        let deadline = start + config.total_timeout;
-        let request = Request {
-            method: Method::POST,
-            url: call.endpoint.chat_url(),
-            authorization: authorization(call.secret)?,
-            body: Some(call.body),
-            accept: if call.accept_stream { "text/event-stream" } else { "application/json" },
-        };
-        let head_due = deadline.min(start + config.first_byte_timeout);
-        let mut response = self.send(call.endpoint, &request, head_due).await?;
-        if !response.status().is_success() {
-            return Err(self.refusal(response, call.secret, deadline).await);
-        }
-        check_encoding(response.headers())?;
-        if is_event_stream(response.headers()) {
-            if !call.accept_stream {
-                return Err(UpstreamError::bad("it is a stream although none was asked for"));
-            }
-            let stream = EventStream::new(response, config.max_line_bytes, config.idle_timeout, deadline);
-            return Ok(Reply::Stream(stream));
-        }
-        check_json(response.headers())?;
-        let limits = Limits { max_bytes: config.max_body_bytes, idle: config.idle_timeout, deadline };
-        let body = body::read(&mut response, limits).await?;
-        let usage = match Outline::parse(&body) {
-            Ok(outline) => outline.usage,
-            Err(CompletionError::Provider) => return Err(UpstreamError::from_error_body(&body, call.secret)),
-            Err(error) => return Err(UpstreamError::bad(error.to_string())),
-        };
-        Ok(Reply::Complete(Complete { body, usage, headers: std::mem::take(response.headers_mut()) }))
+    pub(crate) fn config(&self) -> &UpstreamConfig {
+        &self.0.config
     }
 
-    /// The models a provider lists; at most 10 seconds.
-    pub async fn models(
+    /// The clocks of a call that generates.
+    pub(crate) fn due(&self) -> Due {
+        let now = Instant::now();
+        let end = now + self.0.config.total_timeout;
+        Due { head: end.min(now + self.0.config.first_byte_timeout), end }
+    }
+
+    /// The head of a successful answer. Tries up to three times, but never again once the head of an answer has come.
+    pub(crate) async fn ask(
         &self,
         endpoint: &Endpoint,
-        secret: Option<&SecretString>,
-    ) -> Result<Vec<ListedModel>, UpstreamError> {
-        let deadline = Instant::now() + MODELS_TIME;
-        let request = Request {
-            method: Method::GET,
-            url: endpoint.models_url(),
-            authorization: authorization(secret)?,
-            body: None,
-            accept: "application/json",
-        };
-        let mut response = self.send(endpoint, &request, deadline).await?;
+        request: &Request<'_>,
+        due: Due,
+    ) -> Result<reqwest::Response, UpstreamError> {
+        let response = self.send(endpoint, request, due.head).await?;
         if !response.status().is_success() {
-            return Err(self.refusal(response, secret, deadline).await);
+            return Err(self.refusal(response, request, due.end).await);
         }
         check_encoding(response.headers())?;
+        Ok(response)
+    }
+
+    /// A JSON answer, read whole.
+    pub(crate) async fn ask_json(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request<'_>,
+        due: Due,
+    ) -> Result<(HeaderMap, Bytes), UpstreamError> {
+        let mut response = self.ask(endpoint, request, due).await?;
         check_json(response.headers())?;
-        let limits = Limits { max_bytes: self.0.config.max_body_bytes, idle: MODELS_TIME, deadline };
-        let body = body::read(&mut response, limits).await?;
-        models::parse(&body).ok_or_else(|| UpstreamError::bad("it is no list of models"))
+        let body = self.read(&mut response, due.end).await?;
+        Ok((std::mem::take(response.headers_mut()), body))
+    }
+
+    /// The body of an answer, within the limits.
+    pub(crate) async fn read(
+        &self,
+        response: &mut reqwest::Response,
+        deadline: Instant,
+    ) -> Result<Bytes, UpstreamError> {
+        let Inner { config, .. } = &*self.0;
+        let limits = Limits { max_bytes: config.max_body_bytes, idle: config.idle_timeout, deadline };
+        body::read(response, limits).await
     }
 
     /// Waits for the head of an answer.
@@ -208,7 +157,7 @@ impl Client {
     async fn refusal(
         &self,
         mut response: reqwest::Response,
-        secret: Option<&SecretString>,
+        request: &Request<'_>,
         deadline: Instant,
     ) -> UpstreamError {
         let status = response.status();
@@ -218,8 +167,12 @@ impl Client {
         let due = deadline.min(Instant::now() + ERROR_BODY_TIME);
         let limits = Limits { max_bytes: MAX_ERROR_BYTES, idle: ERROR_BODY_TIME, deadline: due };
         let body = body::read_some(&mut response, limits).await;
-        let detail = Detail::parse(&body, secret);
-        UpstreamError::from_status(status, response.headers(), self.0.config.clock.now(), detail)
+        let detail = Detail::parse(&body, request.secret());
+        let error = UpstreamError::from_status(status, response.headers(), self.0.config.clock.now(), detail);
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => error.or_retry_after(&body),
+            _ => error,
+        }
     }
 }
 
@@ -247,43 +200,6 @@ fn builder(config: &UpstreamConfig) -> reqwest::ClientBuilder {
         .pool_idle_timeout(IDLE_CONNECTION_LIFE)
 }
 
-/// A request that can be built again for another try.
-struct Request<'a> {
-    method: Method,
-    url: &'a Url,
-    authorization: Option<HeaderValue>,
-    body: Option<Bytes>,
-    accept: &'static str,
-}
-
-impl Request<'_> {
-    fn build(&self) -> reqwest::Request {
-        let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
-        let headers = request.headers_mut();
-        headers.reserve(4);
-        headers.insert(ACCEPT, HeaderValue::from_static(self.accept));
-        if let Some(authorization) = &self.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
-        if let Some(body) = &self.body {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *request.body_mut() = Some(body.clone().into());
-        }
-        request
-    }
-}
-
-fn authorization(secret: Option<&SecretString>) -> Result<Option<HeaderValue>, UpstreamError> {
-    let Some(secret) = secret else { return Ok(None) };
-    // A key that fits into no header would be rejected by every provider.
-    let mut value = HeaderValue::try_from(format!("Bearer {}", secret.expose_secret())).map_err(|_| {
-        let message = "The key has characters that cannot be sent.".to_owned();
-        UpstreamError::KeyRejected { status: 401, detail: Detail { message, ..Detail::default() } }
-    })?;
-    value.set_sensitive(true);
-    Ok(Some(value))
-}
-
 fn check_encoding(headers: &HeaderMap) -> Result<(), UpstreamError> {
     match headers.get(CONTENT_ENCODING) {
         Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
@@ -293,12 +209,12 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), UpstreamError> {
     }
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|media_type| media_type.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// A missing type passes: the parser has the last word.
-fn check_json(headers: &HeaderMap) -> Result<(), UpstreamError> {
+pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), UpstreamError> {
     let Some(media_type) = media_type(headers) else { return Ok(()) };
     let media_type = media_type.to_ascii_lowercase();
     if media_type.ends_with(b"/json") || media_type.ends_with(b"+json") {
@@ -309,12 +225,14 @@ fn check_json(headers: &HeaderMap) -> Result<(), UpstreamError> {
 }
 
 /// The content type without its parameters.
-fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(CONTENT_TYPE)?.as_bytes().split(|byte| *byte == b';').next().map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]
 mod tests {
+    use llm_api_domain::WireFamily;
+
     use super::*;
     use crate::UnreachableReason;
 
@@ -325,7 +243,7 @@ mod tests {
         let endpoint = Endpoint::user_unchecked(&format!("http://localhost:{port}/v1")).expect("valid");
         let client = Client::new(&UpstreamConfig::default()).expect("a client");
         tokio::select! {
-            error = client.models(&endpoint, None) => {
+            error = client.models(&endpoint, WireFamily::OpenaiChat, None) => {
                 let blocked = UpstreamError::Unreachable { reason: UnreachableReason::BlockedAddress };
                 assert_eq!(error, Err(blocked));
             }
@@ -338,7 +256,5 @@ mod tests {
         let config = UpstreamConfig { proxy: "http://user:hidden@proxy".parse().ok(), ..UpstreamConfig::default() };
         let client = Client::new(&config).expect("a client");
         assert!(!format!("{client:?}").contains("hidden"), "{client:?}");
-        let authorization = authorization(Some(&"hidden".into())).expect("sendable");
-        assert!(!format!("{authorization:?}").contains("hidden"));
     }
 }

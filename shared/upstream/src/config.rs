@@ -22,6 +22,8 @@ pub struct UpstreamConfig {
     /// past the address check.
     pub proxy: Option<Url>,
     pub user_agent: String,
+    /// Of Azure's deployments; its newer API under `/openai/v1` needs none.
+    pub azure_api_version: String,
     /// For dates in `Retry-After`.
     pub clock: Clock,
 }
@@ -37,6 +39,7 @@ impl Default for UpstreamConfig {
             max_line_bytes: 1 << 20,
             proxy: None,
             user_agent: concat!("llm-api/", env!("CARGO_PKG_VERSION")).to_owned(),
+            azure_api_version: "2024-10-21".to_owned(),
             clock: Clock::system(),
         }
     }
@@ -54,6 +57,7 @@ impl fmt::Debug for UpstreamConfig {
             .field("max_line_bytes", &self.max_line_bytes)
             .field("proxy", &self.proxy.is_some())
             .field("user_agent", &self.user_agent)
+            .field("azure_api_version", &self.azure_api_version)
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,8 @@
 //! What a provider says about an error, safe to show.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
+use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -14,10 +15,10 @@ const MAX_WORD_BYTES: usize = 128;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
     pub message: String,
-    /// OpenAI's `type`.
+    /// OpenAI's and Anthropic's `type`, Google's `status`.
     pub kind: Option<String>,
     pub param: Option<String>,
-    /// Numbers are kept as text.
+    /// Numbers are kept as text. Google's `reason` where it gives one.
     pub code: Option<String>,
 }
 
@@ -29,13 +30,15 @@ impl Detail {
         let Some(members) = parsed.as_ref().and_then(error_members) else {
             return Self { message: cut(redact(&plain_text(body), secret), MAX_MESSAGE_BYTES), ..Self::default() };
         };
-        let word = |name| members.get(name).and_then(word).map(|text| cut(redact(&text, secret), MAX_WORD_BYTES));
+        let own = |value: &Value| word(value).map(|text| cut(redact(&text, secret), MAX_WORD_BYTES));
+        let word = |name| members.get(name).and_then(own);
         let message = message(members).unwrap_or_else(|| plain_text(body));
         Self {
             message: cut(redact(&message, secret), MAX_MESSAGE_BYTES),
-            kind: word("type"),
-            param: word("param"),
-            code: word("code"),
+            kind: word("type").or_else(|| word("status").filter(|status| status.bytes().all(is_constant))),
+            param: word("param")
+                .or_else(|| detailed(members, |detail| own(detail.pointer("/fieldViolations/0/field")?))),
+            code: detailed(members, |detail| own(detail.get("reason")?)).or_else(|| word("code")),
         }
     }
 
@@ -49,10 +52,96 @@ impl Detail {
 
     /// Whether the account has run dry, which waiting does not cure.
     pub(crate) fn is_insufficient_quota(&self) -> bool {
-        const WORDS: [&str; 4] =
-            ["insufficient_quota", "insufficient_balance", "insufficient_credits", "billing_hard_limit_reached"];
-        [&self.kind, &self.code].into_iter().flatten().any(|word| WORDS.contains(&word.as_str()))
+        const WORDS: [&str; 5] = [
+            "insufficient_quota",
+            "insufficient_balance",
+            "insufficient_credits",
+            "billing_hard_limit_reached",
+            "billing_error",
+        ];
+        // Anthropic has a sentence in place of a word.
+        self.is_any(&WORDS) || self.message.contains("credit balance is too low")
     }
+
+    /// Whether a 400 is about the key: Google's and xAI's form of a 401.
+    pub(crate) fn is_bad_key(&self) -> bool {
+        self.is_any(&["API_KEY_INVALID"]) || self.message.starts_with("Incorrect API key provided")
+    }
+
+    /// The status that an error inside of a stream would have had as an answer.
+    pub(crate) fn meant_status(&self) -> Option<StatusCode> {
+        let numbered = self.code.as_deref().and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok());
+        numbered
+            .or_else(|| [&self.kind, &self.code].into_iter().flatten().find_map(|word| status_of(word)))
+            .filter(|status| status.is_client_error() || status.is_server_error())
+    }
+
+    /// Whether this says that the conversation is too long for the model.
+    pub(crate) fn says_too_long(&self) -> bool {
+        const WORDS: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
+        const PHRASES: [&str; 11] = [
+            "maximum context length",
+            "maximum prompt length",
+            "context length",
+            "context limit",
+            "context size",
+            "context window",
+            "too many tokens",
+            "prompt is too long",
+            "input token count",
+            "exceeds the maximum number of tokens",
+            "`inputs` tokens",
+        ];
+        const REPLY_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+        let about_reply = |text: &str| REPLY_LIMITS.iter().any(|name| text.starts_with(name));
+        let message = self.message.to_ascii_lowercase();
+        if self.param.as_deref().is_some_and(about_reply) || about_reply(message.trim_start_matches(['\'', '`', '"'])) {
+            return false;
+        }
+        self.is_any(&WORDS) || PHRASES.iter().any(|phrase| message.contains(phrase))
+    }
+
+    fn is_any(&self, words: &[&str]) -> bool {
+        [&self.kind, &self.code].into_iter().flatten().any(|word| words.contains(&word.as_str()))
+    }
+}
+
+/// The status that a provider's word for an error stands for: Anthropic's, OpenAI's, then Google's.
+fn status_of(word: &str) -> Option<StatusCode> {
+    let status = match word {
+        "invalid_request_error" | "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" => 400,
+        "authentication_error" | "invalid_api_key" | "UNAUTHENTICATED" => 401,
+        "billing_error" => 402,
+        "permission_error" | "PERMISSION_DENIED" => 403,
+        "not_found_error" | "NOT_FOUND" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" | "rate_limit_exceeded" | "RESOURCE_EXHAUSTED" => 429,
+        "api_error" | "INTERNAL" | "UNKNOWN" | "DATA_LOSS" => 500,
+        "UNIMPLEMENTED" => 501,
+        "UNAVAILABLE" => 503,
+        "timeout_error" | "DEADLINE_EXCEEDED" => 504,
+        "overloaded_error" => 529,
+        _ => return None,
+    };
+    StatusCode::from_u16(status).ok()
+}
+
+/// How long Google asks to wait: `google.rpc.RetryInfo` among the details of an error.
+pub(crate) fn retry_delay(body: &[u8]) -> Option<Duration> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let seconds =
+        detailed(error_members(&body)?, |detail| detail.get("retryDelay")?.as_str()?.strip_suffix('s')?.parse().ok())?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// The first of Google's details that has what is looked for.
+fn detailed<T>(members: &Value, find: impl Fn(&Value) -> Option<T>) -> Option<T> {
+    members.get("details")?.as_array()?.iter().find_map(find)
+}
+
+/// Google writes its words in capitals; others have other things in a member `status`.
+fn is_constant(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte == b'_'
 }
 
 impl fmt::Display for Detail {
@@ -156,5 +245,44 @@ mod tests {
         assert_eq!(parse(&format!("a{}", "ä".repeat(3000))).message.len(), MAX_MESSAGE_BYTES - 1);
         let echoed = Detail::parse(br#"{"error":{"message":"x","code":"topsecretvalue"}}"#, Some(&secret));
         assert_eq!(echoed.code.as_deref(), Some("[redacted]"));
+    }
+
+    #[test]
+    fn googles_details_are_read() {
+        let google = parse(
+            r#"{"error":{"code":400,"message":"no","status":"INVALID_ARGUMENT","details":[
+                {"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"contents"}]},
+                {"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}"#,
+        );
+        let words = [google.kind, google.param, google.code].map(Option::unwrap_or_default);
+        assert_eq!(words, ["INVALID_ARGUMENT", "contents", "API_KEY_INVALID"]);
+        assert_eq!(parse(r#"{"error":{"code":404,"message":"no","status":"NOT_FOUND"}}"#).code.as_deref(), Some("404"));
+        assert_eq!(parse(r#"{"message":"no","status":"failed"}"#).kind, None);
+        assert_eq!(retry_delay(br#"{"error":{"details":[{"retryDelay":"soon"}]}}"#), None);
+    }
+
+    #[test]
+    fn a_conversation_that_is_too_long_is_told_from_a_reply_limit() {
+        for body in [
+            r#"{"error":{"message":"x","code":"context_length_exceeded","param":"messages"}}"#,
+            r#"{"error":{"code":400,"message":"x","type":"exceed_context_size_error","n_ctx":4096}}"#,
+            r#"{"error":{"message":"This model's maximum context length is 4097 tokens, however you requested 5000 tokens (1000 in the messages, 4000 in the completion)."}}"#,
+            r#"{"error":{"message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#,
+            r#"{"error":{"message":"input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"}}"#,
+            r#"{"error":{"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."}}"#,
+            r#"{"error":{"message":"Please reduce: Context Window of 8192 tokens exceeded"}}"#,
+            r#"{"message":"Too many tokens in the prompt"}"#,
+        ] {
+            assert!(parse(body).says_too_long(), "{body}");
+        }
+        for body in [
+            r#"{"error":{"message":"max_tokens is too large: 100000. This model supports at most 16384 completion tokens","param":"max_tokens"}}"#,
+            r#"{"error":{"message":"'max_tokens' or 'max_completion_tokens' is too large: 9. This model's maximum context length is 8 tokens"}}"#,
+            r#"{"error":{"message":"`max_tokens` must be less than the context window of this model"}}"#,
+            r#"{"error":{"message":"x maximum context length","param":"max_completion_tokens"}}"#,
+            r#"{"error":{"message":"temperature must be at most 2"}}"#,
+        ] {
+            assert!(!parse(body).says_too_long(), "{body}");
+        }
     }
 }

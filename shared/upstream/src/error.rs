@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use llm_api_domain::Timestamp;
 use secrecy::SecretString;
 
-use crate::{BlockedAddress, Detail};
+use crate::{BlockedAddress, Detail, detail};
 
 /// Why a call gave no answer, or which answer it got instead. Texts are redacted: safe to log and to show.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum UpstreamError {
     /// Nothing had been delivered yet when the clock ran out.
     #[error("the provider did not answer in time ({phase})")]
     Timeout { phase: TimeoutPhase },
-    /// 429, or 402 for an account without credit.
+    /// 429, or 402 and the like for an account without credit.
     #[error("the provider limits requests: {detail}")]
     RateLimited {
         retry_after: Option<Duration>,
@@ -25,7 +25,7 @@ pub enum UpstreamError {
         insufficient_quota: bool,
         detail: Detail,
     },
-    /// 401 or 403.
+    /// 401 or 403, or what a provider answers in their place.
     #[error("the provider rejected the key ({status}): {detail}")]
     KeyRejected { status: u16, detail: Detail },
     /// Any other 4xx: the request itself is at fault.
@@ -89,16 +89,13 @@ impl fmt::Display for TimeoutPhase {
 
 impl UpstreamError {
     /// What an error object inside a 2xx body or a stream's event means. Some providers put the status they mean into its
-    /// `code`. `secret` is what was sent with the request.
+    /// `code`, others name it. `secret` is what was sent with the request.
     pub fn from_error_body(data: &[u8], secret: Option<&SecretString>) -> Self {
         let detail = Detail::parse(data, secret);
-        let meant = detail.code.as_deref().and_then(|code| code.parse().ok());
-        match meant.and_then(|code: u16| StatusCode::from_u16(code).ok()) {
-            Some(status) if status.is_client_error() || status.is_server_error() => {
-                Self::classify(status, None, detail)
-            }
-            _ if detail.is_insufficient_quota() => Self::classify(StatusCode::TOO_MANY_REQUESTS, None, detail),
-            _ => Self::Failed { status: 200, detail },
+        match detail.meant_status() {
+            Some(status) => Self::classify(status, None, detail).or_retry_after(data),
+            None if detail.is_insufficient_quota() => Self::classify(StatusCode::TOO_MANY_REQUESTS, None, detail),
+            None => Self::Failed { status: 200, detail },
         }
     }
 
@@ -115,6 +112,10 @@ impl UpstreamError {
                 Self::RateLimited { retry_after, insufficient_quota, detail }
             }
             StatusCode::PAYMENT_REQUIRED => Self::RateLimited { retry_after, insufficient_quota: true, detail },
+            StatusCode::BAD_REQUEST if detail.is_insufficient_quota() => {
+                Self::RateLimited { retry_after, insufficient_quota: true, detail }
+            }
+            StatusCode::BAD_REQUEST if detail.is_bad_key() => Self::KeyRejected { status: code, detail },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::KeyRejected { status: code, detail },
             _ if status.is_client_error() => Self::Refused { status: code, detail },
             _ if status.is_server_error() => Self::Failed { status: code, detail },
@@ -122,8 +123,32 @@ impl UpstreamError {
         }
     }
 
+    /// Takes the time to wait from Google's error body where the headers name none.
+    pub(crate) fn or_retry_after(mut self, body: &[u8]) -> Self {
+        if let Self::RateLimited { retry_after: wait @ None, .. } = &mut self {
+            *wait = detail::retry_delay(body);
+        }
+        self
+    }
+
+    /// Whether the request was refused because the conversation is longer than the model can read: a shorter one may
+    /// pass. Not for a complaint about the parameter that bounds the reply.
+    pub fn is_context_length(&self) -> bool {
+        matches!(self, Self::Refused { status: 400 | 413 | 422, detail } if detail.says_too_long())
+    }
+
+    /// Whether the provider has more work than it can do: another one may help.
+    pub fn is_overloaded(&self) -> bool {
+        // 529 is Anthropic's own.
+        matches!(self, Self::Failed { status: 503 | 529, .. })
+    }
+
     pub(crate) fn bad(reason: impl Into<String>) -> Self {
         Self::BadResponse { reason: reason.into() }
+    }
+
+    pub(crate) fn died(reason: impl Into<String>) -> Self {
+        Self::Died { reason: reason.into() }
     }
 
     /// A failure before the head of an answer.
@@ -254,5 +279,58 @@ mod tests {
         assert!(matches!(judged(r#"{"error":"x"}"#), UpstreamError::Failed { status: 200, .. }));
         let dry = judged(r#"{"error":{"message":"x","type":"insufficient_quota"}}"#);
         assert!(matches!(dry, UpstreamError::RateLimited { insufficient_quota: true, .. }));
+    }
+
+    #[test]
+    fn each_familys_words_are_understood() {
+        let judged = |body: &str| UpstreamError::from_error_body(body.as_bytes(), None);
+        let anthropic = |kind| judged(&format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"x"}}}}"#));
+        assert!(matches!(anthropic("overloaded_error"), UpstreamError::Failed { status: 529, .. }));
+        assert!(anthropic("overloaded_error").is_overloaded());
+        assert!(matches!(anthropic("rate_limit_error"), UpstreamError::RateLimited { insufficient_quota: false, .. }));
+        assert!(matches!(anthropic("billing_error"), UpstreamError::RateLimited { insufficient_quota: true, .. }));
+        assert!(matches!(anthropic("authentication_error"), UpstreamError::KeyRejected { status: 401, .. }));
+        assert!(matches!(anthropic("invalid_request_error"), UpstreamError::Refused { status: 400, .. }));
+        assert!(matches!(anthropic("api_error"), UpstreamError::Failed { status: 500, .. }));
+        let google = judged(r#"[{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}]"#);
+        assert!(google.is_overloaded(), "{google:?}");
+        let wait = judged(
+            r#"{"error":{"code":429,"message":"x","status":"RESOURCE_EXHAUSTED","details":[
+                {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}"#,
+        );
+        let expected = Some(Duration::from_millis(34_500));
+        assert!(matches!(wait, UpstreamError::RateLimited { retry_after, .. } if retry_after == expected));
+    }
+
+    #[test]
+    fn what_a_400_may_mean_instead() {
+        let judged = |body: &str| {
+            let detail = Detail::parse(body.as_bytes(), None);
+            UpstreamError::from_status(StatusCode::BAD_REQUEST, &HeaderMap::new(), Timestamp::from_micros(0), detail)
+        };
+        let google = judged(
+            r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[
+                {"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}"#,
+        );
+        assert!(matches!(google, UpstreamError::KeyRejected { status: 400, .. }), "{google:?}");
+        let xai = judged(r#"{"code":"Client specified an invalid argument","error":"Incorrect API key provided: x"}"#);
+        assert!(matches!(xai, UpstreamError::KeyRejected { status: 400, .. }), "{xai:?}");
+        let dry = judged(
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
+        );
+        assert!(matches!(dry, UpstreamError::RateLimited { insufficient_quota: true, .. }), "{dry:?}");
+        assert!(matches!(judged(r#"{"error":{"message":"x"}}"#), UpstreamError::Refused { status: 400, .. }));
+    }
+
+    #[test]
+    fn only_refusals_and_failures_of_the_right_status_count() {
+        let detail = Detail { message: "maximum context length".to_owned(), ..Detail::default() };
+        for (status, expected) in [(400, true), (413, true), (422, true), (404, false), (409, false)] {
+            let error = UpstreamError::Refused { status, detail: detail.clone() };
+            assert_eq!(error.is_context_length(), expected, "{status}");
+        }
+        let failed = |status| UpstreamError::Failed { status, detail: detail.clone() };
+        assert!(!failed(500).is_context_length());
+        assert!(failed(503).is_overloaded() && failed(529).is_overloaded() && !failed(500).is_overloaded());
     }
 }

@@ -6,11 +6,11 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use llm_api_domain::{Clock, Timestamp};
+use llm_api_domain::{Clock, Timestamp, WireFamily};
 use llm_api_upstream::{
-    Call, Client, Endpoint, EventStream, Origin, Reply, TimeoutPhase, UnreachableReason, UpstreamConfig, UpstreamError,
+    Auth, Call, Client, Endpoint, EventStream, ListedModel, Origin, Reply, TimeoutPhase, UnreachableReason,
+    UpstreamConfig, UpstreamError,
 };
-use secrecy::SecretString;
 use support::{Server, Step, answer, chunk, json, last_chunk, stream_head};
 
 const COMPLETION: &str =
@@ -35,10 +35,14 @@ fn client() -> Client {
 }
 
 async fn ask(client: &Client, endpoint: &Endpoint, accept_stream: bool) -> Result<Reply, UpstreamError> {
-    let secret = SecretString::from(SECRET);
-    client
-        .chat(Call { endpoint, secret: Some(&secret), body: Bytes::from_static(BODY.as_bytes()), accept_stream })
-        .await
+    let auth = Auth::key(SECRET);
+    let body = Bytes::from_static(BODY.as_bytes());
+    let family = WireFamily::OpenaiChat;
+    client.chat(Call { endpoint, family, model: "m", auth: Some(&auth), body, accept_stream }).await
+}
+
+async fn models_of(client: &Client, server: &Server, auth: Option<&Auth>) -> Result<Vec<ListedModel>, UpstreamError> {
+    client.models(&server.endpoint(), WireFamily::OpenaiChat, auth).await
 }
 
 /// What a single answer leads to.
@@ -199,9 +203,9 @@ async fn a_rejected_key_is_told_and_never_repeated() {
         assert!(status.starts_with(&code.to_string()));
         assert_eq!((detail.message.as_str(), detail.code.as_deref()), ("Bad key: [redacted]", Some("invalid_api_key")));
     }
-    let secret = SecretString::from("line\nbreak");
+    let auth = Auth::key("line\nbreak");
     let server = Server::start(vec![]).await;
-    let error = client().models(&server.endpoint(), Some(&secret)).await.expect_err("cannot be sent");
+    let error = models_of(&client(), &server, Some(&auth)).await.expect_err("cannot be sent");
     assert!(matches!(error, UpstreamError::KeyRejected { .. }));
     assert_eq!(server.connections(), 0);
 }
@@ -372,11 +376,11 @@ async fn models_are_listed() {
     ];
     let server = Server::start(vec![script]).await;
     let client = client();
-    let models = client.models(&server.endpoint(), None).await.expect("a list");
+    let models = models_of(&client, &server, None).await.expect("a list");
     assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(models[1].context_length, Some(4096));
-    assert_eq!(client.models(&server.endpoint(), None).await.expect("a bare list")[0].id, "c");
-    assert!(matches!(client.models(&server.endpoint(), None).await, Err(UpstreamError::BadResponse { .. })));
+    assert_eq!(models_of(&client, &server, None).await.expect("a bare list")[0].id, "c");
+    assert!(matches!(models_of(&client, &server, None).await, Err(UpstreamError::BadResponse { .. })));
     assert!(server.requests()[0].starts_with("GET /v1/models HTTP/1.1\r\n"));
     assert!(!server.requests()[0].contains("authorization"));
 }

@@ -24,6 +24,12 @@ impl TrustedProxies {
         self.0.iter().any(|net| net.contains(&address))
     }
 
+    /// Whether a trusted proxy says that the client came by TLS.
+    pub(crate) fn says_https(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+        peer.is_some_and(|peer| self.trusts(peer))
+            && headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+    }
+
     /// The right-most address in `X-Forwarded-For` that is no trusted proxy: what stands left of it, the client could
     /// have written itself.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {

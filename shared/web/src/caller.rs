@@ -28,6 +28,8 @@ pub trait Permission: Send {
     const SCOPE: Option<Scope>;
     /// Whether the user must be an administrator.
     const ADMIN: bool = false;
+    /// Whether the static key will do although its account is no administrator's.
+    const STATIC_KEY: bool = false;
 }
 
 macro_rules! permission {
@@ -48,6 +50,16 @@ permission!(/** Generate and list models. */ Generate, Some(Scope::Generate), fa
 permission!(/** The caller's provider keys. */ Keys, Some(Scope::ProviderKeys), false);
 permission!(/** The caller's profile, password and tokens. */ Account, Some(Scope::Account), false);
 permission!(/** What administrators do. */ Admin, Some(Scope::Admin), true);
+
+/// Watching the server: administrators, and the static key, which monitoring programs have.
+#[derive(Clone, Copy, Debug)]
+pub struct Operator;
+
+impl Permission for Operator {
+    const SCOPE: Option<Scope> = Some(Scope::Admin);
+    const ADMIN: bool = true;
+    const STATIC_KEY: bool = true;
+}
 
 /// Who calls, with a credential that is good now and allows `P`.
 #[derive(Clone, Debug)]
@@ -132,7 +144,9 @@ where
 
     async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, ApiError> {
         let caller = authenticate::<P>(&parts.headers, &Arc::<AuthState>::from_ref(state)).await?;
-        if P::ADMIN && !caller.is_admin {
+        // A token of the service account is not the static key.
+        let is_excused = P::STATIC_KEY && caller.token.is_none();
+        if P::ADMIN && !caller.is_admin && !is_excused {
             return Err(ApiError::forbidden("Admin privileges required"));
         }
         match P::SCOPE {

@@ -29,7 +29,9 @@ use tracing::Instrument as _;
 
 use crate::{
     ApiError, ClientAddress, PeerAddress, TrustedProxies,
+    base_url::Reached,
     family::{Family, render},
+    requester::ChosenId,
 };
 
 /// The router with its edge. Cheap to clone.
@@ -43,6 +45,8 @@ pub struct Edge {
 struct State {
     clock: Clock,
     trusted_proxies: TrustedProxies,
+    /// The address that links in replies begin with, where the operator says it.
+    public_url: Option<Arc<str>>,
     /// Requests being worked on, and the most there may be.
     in_flight: AtomicUsize,
     max_in_flight: usize,
@@ -76,15 +80,46 @@ where
 }
 
 impl Edge {
-    pub fn new(router: Router, clock: Clock, trusted_proxies: TrustedProxies, max_in_flight: usize) -> Self {
+    pub fn new(
+        router: Router,
+        clock: Clock,
+        trusted_proxies: TrustedProxies,
+        public_url: Option<&str>,
+        max_in_flight: usize,
+    ) -> Self {
         let in_flight = AtomicUsize::new(0);
-        Self { router, state: Arc::new(State { clock, trusted_proxies, in_flight, max_in_flight }) }
+        let public_url = public_url.map(Arc::from);
+        Self { router, state: Arc::new(State { clock, trusted_proxies, public_url, in_flight, max_in_flight }) }
+    }
+
+    /// The client's own id, else a new one. Only the usual form with hyphens counts: some proxies put another one there
+    /// for every request, and a client's own id costs a look into the database.
+    fn request_id(&self, request: &mut Request<Body>) -> RequestId {
+        let own = request.headers().get(REQUEST_ID).filter(|value| value.len() == uuid::fmt::Hyphenated::LENGTH);
+        let own: Option<RequestId> = own.and_then(|value| value.to_str().ok()?.parse().ok());
+        if own.is_some() {
+            request.extensions_mut().insert(ChosenId);
+        }
+        own.unwrap_or_else(|| RequestId::new(self.state.clock.now()))
+    }
+
+    fn reached(&self, peer: Option<PeerAddress>, request: &Request<Body>) -> Reached {
+        match &self.state.public_url {
+            Some(url) => Reached::At(Arc::clone(url)),
+            None => {
+                let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
+                let proxy = peer.map(|PeerAddress(peer)| peer);
+                Reached::Over { https: https || self.state.trusted_proxies.says_https(proxy, request.headers()) }
+            }
+        }
     }
 
     async fn answer(mut self, mut request: Request<Body>) -> Response {
         let started = Instant::now();
-        let id = RequestId::new(self.state.clock.now());
+        let id = self.request_id(&mut request);
         let peer = request.extensions().get::<PeerAddress>().copied();
+        let reached = self.reached(peer, &request);
+        request.extensions_mut().insert(reached);
         let address = peer.map(|PeerAddress(peer)| self.state.trusted_proxies.client(peer, request.headers()));
         request.extensions_mut().insert(id);
         request.extensions_mut().insert(ClientAddress(address));

@@ -80,6 +80,11 @@ impl ApiError {
         Self::text(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
+    /// 400 with a plain sentence and a code of its own.
+    pub(crate) fn bad_state(code: &'static str, message: impl Into<String>) -> Self {
+        Self::text(StatusCode::BAD_REQUEST, code, message)
+    }
+
     /// 401 with one of the sentences that clients know.
     pub fn unauthenticated(message: &'static str) -> Self {
         Self::text(StatusCode::UNAUTHORIZED, "unauthenticated", message)
@@ -92,6 +97,11 @@ impl ApiError {
     /// 404 `<what> not found`; also for what belongs to somebody else.
     pub fn not_found(what: &str) -> Self {
         Self::text(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
+    }
+
+    /// 404 for a session: the caller has none with that id.
+    pub fn session_not_found(id: &str) -> Self {
+        Self::text(StatusCode::NOT_FOUND, "session_not_found", format!("Session '{id}' not found"))
     }
 
     /// 404 for a model. The sentence stands alone under `detail`: clients tell it from a lost session by its words.

@@ -2,23 +2,28 @@
 
 mod address;
 mod audit;
+mod base_url;
 mod caller;
 mod edge;
 mod error;
 mod family;
 mod inspect;
 mod json;
+pub mod native;
 mod relay_error;
+mod requester;
 mod sse;
 mod throttles;
 
 pub use address::{ClientAddress, PeerAddress, TrustedProxies};
 pub use audit::Audit;
-pub use caller::{Account, Admin, Any, AuthState, Caller, Generate, Keys, Permission};
+pub use base_url::BaseUrl;
+pub use caller::{Account, Admin, Any, AuthState, Caller, Generate, Keys, Operator, Permission};
 pub use edge::{Edge, method_not_allowed, not_found, telling_its_route};
 pub use error::{ApiError, Detail, ErrorBody, Problem, gate_error};
 pub use family::openai_error;
 pub use inspect::check_json;
 pub use json::{BodyLimits, Json, LargeBody, LargeJson, OptionalJson, Path, Query, lenient_integer};
+pub use requester::Requester;
 pub use sse::{HEARTBEAT, event_stream};
 pub use throttles::{Throttle, ThrottleKey, Throttles};

@@ -17,9 +17,22 @@ impl From<RelayError> for ApiError {
             RelayError::Store(error) => error.into(),
             RelayError::ModelNotFound(_) | RelayError::NoModelAvailable(_) => Self::model_not_found(code, message),
             RelayError::UnsupportedProvider(_)
+            | RelayError::OtherFamily(_)
             | RelayError::UnsupportedModality(_)
+            | RelayError::NoImages(_)
+            | RelayError::ModelRequired
             | RelayError::ProviderNotConfigured(_) => Self::coded(StatusCode::BAD_REQUEST, code, message),
-            RelayError::KeyUnusable(_) => Self::coded(StatusCode::FAILED_DEPENDENCY, code, message),
+            RelayError::InvalidParameter { parameter, .. } => {
+                Self::coded(StatusCode::BAD_REQUEST, code, message).with_param(Some(parameter))
+            }
+            RelayError::SessionNotFound(id) => Self::session_not_found(&id),
+            RelayError::SessionClosed | RelayError::NothingToRegenerate | RelayError::NoUserMessage => {
+                Self::bad_state(code, message)
+            }
+            RelayError::RequestIdInUse | RelayError::Cancelled => Self::coded(StatusCode::CONFLICT, code, message),
+            RelayError::KeyUnusable(_) | RelayError::UnsupportedCredential(_) => {
+                Self::coded(StatusCode::FAILED_DEPENDENCY, code, message)
+            }
             RelayError::UserStreams | RelayError::ServerStreams | RelayError::Stopping => {
                 Self::coded(StatusCode::SERVICE_UNAVAILABLE, code, message)
                     .with_retry_after(Some(Duration::from_secs(1)))

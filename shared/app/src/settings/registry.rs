@@ -99,16 +99,20 @@ const fn fallback_key(name: &'static str, yaml: &'static str) -> Setting {
     secret(name, "Key for users who stored none of their own for this provider").yaml(yaml)
 }
 
-/// The providers that have `<NAME>_BASE_URL` and `<NAME>_API_KEY`.
-pub(crate) const CONFIGURABLE_PROVIDERS: [ProviderId; 8] = [
-    ProviderId::Openai,
-    ProviderId::Xai,
-    ProviderId::Deepseek,
-    ProviderId::Groq,
-    ProviderId::Openrouter,
-    ProviderId::Mistral,
-    ProviderId::Together,
-    ProviderId::Fireworks,
+/// The providers that the operator can set up, with the names of their address and key.
+pub(crate) const CONFIGURABLE_PROVIDERS: [(ProviderId, &str, &str); 12] = [
+    (ProviderId::Openai, "OPENAI_BASE_URL", "OPENAI_API_KEY"),
+    (ProviderId::Anthropic, "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
+    (ProviderId::Google, "GOOGLE_BASE_URL", "GOOGLE_API_KEY"),
+    (ProviderId::Azure, "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY"),
+    (ProviderId::Xai, "XAI_BASE_URL", "XAI_API_KEY"),
+    (ProviderId::Deepseek, "DEEPSEEK_BASE_URL", "DEEPSEEK_API_KEY"),
+    (ProviderId::Groq, "GROQ_BASE_URL", "GROQ_API_KEY"),
+    (ProviderId::Huggingface, "HF_BASE_URL", "HF_TOKEN"),
+    (ProviderId::Openrouter, "OPENROUTER_BASE_URL", "OPENROUTER_API_KEY"),
+    (ProviderId::Mistral, "MISTRAL_BASE_URL", "MISTRAL_API_KEY"),
+    (ProviderId::Together, "TOGETHER_BASE_URL", "TOGETHER_API_KEY"),
+    (ProviderId::Fireworks, "FIREWORKS_BASE_URL", "FIREWORKS_API_KEY"),
 ];
 
 pub(crate) const CONFIG_FILE: Setting = text("CONFIG_FILE", "config.yaml", "YAML file to read");
@@ -133,20 +137,35 @@ pub const SETTINGS: &[Setting] = &[
     text("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL").yaml("server.log_level"),
     text("LOG_FORMAT", "auto", "human, json, or auto: human on a terminal"),
     flag("VERBOSE_LOGS", "false", "DEBUG everywhere, the libraries included"),
+    flag("METRICS_ENABLED", "true", "Whether /metrics answers"),
     text("APP_VERSION", env!("CARGO_PKG_VERSION"), "What /version answers"),
     CONFIG_FILE,
     text("DEFAULT_MODEL", "llama-3.1-8b-instant", "Text model of requests that name none").yaml("defaults.model"),
+    text("DEFAULT_IMAGE_MODEL", "stabilityai/sdxl-turbo", "Image model of requests that name none"),
+    text("SESSION_RETENTION_MINUTES", "0", "Sessions idle for longer are deleted; 0 keeps them for ever"),
+    optional("PUBLIC_URL", "What links in replies begin with; else the address that the client called"),
     text("LOCAL_BASE_URL", "http://127.0.0.1:11434/v1", "The operator's own OpenAI-compatible server"),
     flag("ENABLE_LOCAL_MODELS", "true", "Whether local: models are offered").yaml("local.enable_local_models"),
     optional("BASE_URL_ALLOW", "Origins that stored endpoints may name although they are private or plain http"),
     base_url("OPENAI_BASE_URL", ProviderId::Openai, "providers.openai.base_url"),
     fallback_key("OPENAI_API_KEY", "providers.openai.api_key"),
+    base_url("ANTHROPIC_BASE_URL", ProviderId::Anthropic, "providers.anthropic.base_url"),
+    fallback_key("ANTHROPIC_API_KEY", "providers.anthropic.api_key"),
+    base_url("GOOGLE_BASE_URL", ProviderId::Google, "providers.google.base_url"),
+    fallback_key("GOOGLE_API_KEY", "providers.google.api_key"),
+    optional("AZURE_OPENAI_ENDPOINT", "Your Azure OpenAI resource, such as https://name.openai.azure.com")
+        .yaml("providers.azure.endpoint"),
+    fallback_key("AZURE_OPENAI_API_KEY", "providers.azure.api_key"),
+    text("AZURE_OPENAI_API_VERSION", "2024-10-21", "Version of Azure's API").yaml("providers.azure.api_version"),
     base_url("XAI_BASE_URL", ProviderId::Xai, "providers.xai.base_url"),
     fallback_key("XAI_API_KEY", "providers.xai.api_key"),
     base_url("DEEPSEEK_BASE_URL", ProviderId::Deepseek, "providers.deepseek.base_url"),
     fallback_key("DEEPSEEK_API_KEY", "providers.deepseek.api_key"),
     base_url("GROQ_BASE_URL", ProviderId::Groq, "providers.groq.base_url"),
     fallback_key("GROQ_API_KEY", "providers.groq.api_key"),
+    base_url("HF_BASE_URL", ProviderId::Huggingface, "providers.huggingface.base_url"),
+    fallback_key("HF_TOKEN", "providers.huggingface.api_key"),
+    text("HF_HUB_URL", "https://huggingface.co", "Where models are searched for"),
     base_url("OPENROUTER_BASE_URL", ProviderId::Openrouter, "providers.openrouter.base_url"),
     fallback_key("OPENROUTER_API_KEY", "providers.openrouter.api_key"),
     base_url("MISTRAL_BASE_URL", ProviderId::Mistral, "providers.mistral.base_url"),

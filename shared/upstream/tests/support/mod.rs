@@ -1,5 +1,6 @@
 //! A provider that does exactly what a test tells it, byte by byte, on a free port.
 #![expect(clippy::disallowed_methods, reason = "the server runs beside the test")]
+#![allow(dead_code, reason = "each test file uses another part of it")]
 
 use std::{
     net::SocketAddr,
@@ -56,7 +57,11 @@ impl Server {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint::operator(&format!("http://{}/v1", self.address)).expect("a valid address")
+        self.endpoint_at("/v1")
+    }
+
+    pub(crate) fn endpoint_at(&self, path: &str) -> Endpoint {
+        Endpoint::operator(&format!("http://{}{path}", self.address)).expect("a valid address")
     }
 
     pub(crate) fn requests(&self) -> Vec<String> {

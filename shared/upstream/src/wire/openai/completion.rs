@@ -40,6 +40,16 @@ pub enum CompletionError {
     Provider,
 }
 
+impl CompletionError {
+    /// JSON of another form, or none.
+    pub(crate) fn of(error: &serde_json::Error) -> Self {
+        match error.classify() {
+            serde_json::error::Category::Data => Self::NoChoices,
+            _ => Self::NotJson,
+        }
+    }
+}
+
 /// What must be known of a completion that passes through: that it is one, and its counts. Reads the text once.
 #[derive(Debug)]
 pub struct Outline<'a> {
@@ -62,10 +72,7 @@ struct Raw<'a> {
 
 impl<'a> Outline<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, CompletionError> {
-        let raw: Raw<'a> = serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => CompletionError::NoChoices,
-            _ => CompletionError::NotJson,
-        })?;
+        let raw: Raw<'a> = serde_json::from_slice(body).map_err(|error| CompletionError::of(&error))?;
         if raw.error.is_some() {
             return Err(CompletionError::Provider);
         }

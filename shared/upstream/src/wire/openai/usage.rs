@@ -8,8 +8,8 @@ use serde::{
 use serde_json::value::RawValue;
 
 /// A token count: an integer, also written as `87.0`. Anything else is unknown and spoils nothing else.
-#[derive(Clone, Copy, Default)]
-struct Count(Option<i64>);
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count(pub(crate) Option<i64>);
 
 struct CountVisitor;
 

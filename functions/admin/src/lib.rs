@@ -1,0 +1,23 @@
+//! What operators watch, and whom administrators let in.
+
+mod average;
+mod disable_user;
+mod enable_user;
+mod history;
+mod logs;
+mod metrics;
+mod stats;
+
+use llm_api_app::AppState;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The group's routes and its piece of the OpenAPI document.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(stats::stats))
+        .routes(routes!(history::history))
+        .routes(routes!(logs::logs))
+        .routes(routes!(disable_user::disable_user))
+        .routes(routes!(enable_user::enable_user))
+}

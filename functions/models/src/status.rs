@@ -1,0 +1,35 @@
+use axum::extract::State;
+use llm_api_relay::{Access, Relay};
+use llm_api_web::{ApiError, Caller, Generate, Json};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{dispatch::ModelId, find::find};
+
+/// Whether a model is ready to answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ModelStatus {
+    model_id: String,
+    /// `unloaded`, `loading`, `loaded` or `busy`. What a provider hosts is loaded, unless a key is missing.
+    #[schema(example = "loaded")]
+    runtime_status: &'static str,
+    /// Always 0: requests go to the provider at once.
+    queue_depth: u32,
+}
+
+/// Whether a model is ready to answer.
+#[utoipa::path(get, path = "/v1/models/{id}/status", tag = "models", params(("id" = String, Path)),
+    responses((status = 200, body = ModelStatus), (status = 401, body = llm_api_web::ErrorBody),
+        (status = 404, body = llm_api_web::ErrorBody)))]
+pub(crate) async fn status(
+    State(relay): State<Relay>,
+    caller: Caller<Generate>,
+    ModelId(id): ModelId,
+) -> Result<Json<ModelStatus>, ApiError> {
+    let entry = find(&relay, caller.user, &id).await?;
+    let runtime_status = match entry.access {
+        Access::Available => "loaded",
+        Access::Locked => "unloaded",
+    };
+    Ok(Json(ModelStatus { model_id: entry.id(), runtime_status, queue_depth: 0 }))
+}

@@ -1,0 +1,23 @@
+//! How far requests are, and ending them.
+
+mod cancel;
+mod status;
+
+use llm_api_app::AppState;
+use llm_api_domain::RequestId;
+use llm_api_web::ApiError;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The group's routes and its piece of the OpenAPI document.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(status::status)).routes(routes!(cancel::cancel))
+}
+
+fn not_found() -> ApiError {
+    ApiError::not_found("Request")
+}
+
+/// The request that a path names; what cannot be an id names nothing.
+fn request_id(text: &str) -> Result<RequestId, ApiError> {
+    text.parse().map_err(|_| not_found())
+}

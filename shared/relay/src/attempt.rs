@@ -1,0 +1,118 @@
+//! Asks one provider after the other until one begins to answer.
+
+use bytes::Bytes;
+use llm_api_storage::KeyStatus;
+use llm_api_upstream::{
+    Call, Reply, UpstreamError,
+    convert::{Conversation, Turn, to_wire},
+};
+
+use crate::{GenerateCall, Relay, RelayError, Target, fallback::Fallback, history::SessionHistory, target::Selection};
+
+/// A request for text on its way: what is asked, and who is asked now.
+pub(crate) struct Attempt {
+    pub(crate) call: GenerateCall,
+    pub(crate) target: Target,
+    pub(crate) fallback_reason: Option<&'static str>,
+    pub(crate) history: Option<SessionHistory>,
+    pub(crate) streamed: bool,
+    fallback: Fallback,
+}
+
+impl Attempt {
+    pub(crate) fn new(
+        call: GenerateCall,
+        selection: Selection,
+        history: Option<SessionHistory>,
+        streamed: bool,
+    ) -> Self {
+        let fallback = Fallback::new(call.subject.user, streamed);
+        let Selection { target, fallback_reason } = selection;
+        Self { call, target, fallback_reason, history, streamed, fallback }
+    }
+
+    /// What the reply should tell beside its text.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.history.as_ref().and_then(SessionHistory::warning).into_iter().collect()
+    }
+
+    /// The body for the provider that is asked now.
+    fn body(&self) -> Result<Bytes, RelayError> {
+        let call = &self.call;
+        let session = self.history.as_ref().map(|history| &history.session);
+        let system = call.system_prompt.as_deref().or_else(|| session?.system_prompt.as_deref());
+        let mut turns = Vec::new();
+        for turn in self.history.iter().flat_map(SessionHistory::turns) {
+            let texts = [&turn.prompt, &turn.reply].map(|text| text.as_deref().filter(|text| !text.is_empty()));
+            let [prompt, reply] = texts;
+            turns.extend(prompt.map(|text| Turn::User { text: text.into(), images: Vec::new() }));
+            turns.extend(reply.map(|text| Turn::Assistant { text: text.into() }));
+        }
+        let images = call.images.iter().map(|image| image.as_str().into()).collect();
+        turns.push(Turn::User { text: call.prompt.as_str().into(), images });
+        let conversation = Conversation {
+            model: &self.target.model,
+            system: system.filter(|text| !text.is_empty()).map(Into::into),
+            turns,
+            parameters: call.parameters.clone(),
+            stream: self.streamed,
+            include_usage: self.streamed && self.target.provider.counts_in_streams_on_request(),
+        };
+        to_wire(self.target.family, conversation)
+            .map_err(|error| RelayError::InvalidParameter { parameter: error.parameter, message: error.message })
+    }
+
+    /// Asks until somebody answers. The first refusal is the one that is told: what a stand-in says explains nothing.
+    pub(crate) async fn run(&mut self, relay: &Relay) -> Result<Reply, RelayError> {
+        let mut first = None;
+        loop {
+            let error = match self.body() {
+                Ok(body) => match relay.call(&self.target, body, self.streamed).await {
+                    Ok(reply) => return Ok(reply),
+                    Err(error) => error,
+                },
+                Err(error) => return Err(first.unwrap_or(error)),
+            };
+            relay.note_failure(self.call.subject.user, &self.target, &error).await;
+            if error.is_context_length() && self.history.as_mut().is_some_and(SessionHistory::shrink) {
+                continue;
+            }
+            let next = Box::pin(self.fallback.next(relay, &self.target, &error)).await;
+            let failed = RelayError::Upstream { provider: self.target.provider, error };
+            tracing::debug!(error = %failed, stand_in = next.is_some(), "a provider did not answer");
+            let told = first.unwrap_or(failed);
+            let Some((target, reason)) = next else { return Err(told) };
+            first = Some(told);
+            self.target = target;
+            self.fallback_reason = Some(reason);
+        }
+    }
+}
+
+impl Relay {
+    pub(crate) async fn call(&self, target: &Target, body: Bytes, accept_stream: bool) -> Result<Reply, UpstreamError> {
+        let call = Call {
+            endpoint: &target.endpoint,
+            family: target.family,
+            model: &target.model,
+            auth: target.auth.as_ref(),
+            body,
+            accept_stream,
+        };
+        self.0.config.client.chat(call).await
+    }
+
+    /// Notes what an error tells of the account and of the key.
+    pub(crate) async fn note_failure(&self, user: llm_api_domain::UserId, target: &Target, error: &UpstreamError) {
+        self.0.credits.failed(target.account(), error, self.0.config.clock.now());
+        if let UpstreamError::KeyRejected { .. } = error {
+            self.note_key(user, target, KeyStatus::Rejected).await;
+        }
+    }
+
+    /// Notes that the key and its account are good.
+    pub(crate) async fn note_success(&self, user: llm_api_domain::UserId, target: &Target) {
+        self.0.credits.paid(target.account());
+        self.note_key(user, target, KeyStatus::Valid).await;
+    }
+}

@@ -1,0 +1,78 @@
+//! One outbound request, kept so that it can be built again for another try.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use llm_api_domain::WireFamily;
+use secrecy::SecretString;
+use serde::Serialize;
+use url::Url;
+
+use crate::{Auth, UpstreamError, auth::AuthHeaders};
+
+pub(crate) struct Request<'a> {
+    method: Method,
+    url: Cow<'a, Url>,
+    headers: AuthHeaders,
+    /// Taken out of what the provider says.
+    secret: Option<&'a SecretString>,
+    body: Option<Bytes>,
+    accept: &'static str,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(
+        method: Method,
+        url: Cow<'a, Url>,
+        family: WireFamily,
+        auth: Option<&'a Auth>,
+    ) -> Result<Self, UpstreamError> {
+        let headers = AuthHeaders::new(family, auth)?;
+        let secret = auth.map(|auth| &auth.secret);
+        Ok(Self { method, url, headers, secret, body: None, accept: "application/json" })
+    }
+
+    /// Without a credential.
+    pub(crate) fn open(method: Method, url: Url) -> Self {
+        let (url, headers) = (Cow::Owned(url), AuthHeaders::NONE);
+        Self { method, url, headers, secret: None, body: None, accept: "application/json" }
+    }
+
+    /// With a JSON text for a body.
+    pub(crate) fn body(mut self, body: Bytes) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// With `value` in JSON for a body.
+    pub(crate) fn json(self, value: &impl Serialize) -> Self {
+        // Strings, numbers and string keys always have a JSON form.
+        self.body(serde_json::to_vec(value).unwrap_or_default().into())
+    }
+
+    pub(crate) fn accept(mut self, media_type: &'static str) -> Self {
+        self.accept = media_type;
+        self
+    }
+
+    pub(crate) fn secret(&self) -> Option<&'a SecretString> {
+        self.secret
+    }
+
+    pub(crate) fn build(&self) -> reqwest::Request {
+        let mut request = reqwest::Request::new(self.method.clone(), self.url.as_ref().clone());
+        let headers = request.headers_mut();
+        headers.reserve(5);
+        headers.insert(ACCEPT, HeaderValue::from_static(self.accept));
+        self.headers.add_to(headers);
+        if let Some(body) = &self.body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.clone().into());
+        }
+        request
+    }
+}
