@@ -4,6 +4,7 @@ mod average;
 mod disable_user;
 mod enable_user;
 mod history;
+mod list_users;
 mod logs;
 mod metrics;
 mod stats;
@@ -18,6 +19,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(stats::stats))
         .routes(routes!(history::history))
         .routes(routes!(logs::logs))
+        .routes(routes!(list_users::list_users))
         .routes(routes!(disable_user::disable_user))
         .routes(routes!(enable_user::enable_user))
 }

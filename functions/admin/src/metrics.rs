@@ -9,19 +9,11 @@ use axum::{
 };
 use http::{StatusCode, header};
 use llm_api_app::Config;
-use llm_api_domain::Timestamp;
 use llm_api_storage::{Store, Totals};
 use llm_api_web::{ApiError, Caller, Operator};
 
 /// The text form that Prometheus reads.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
-
-/// How long all requests took together.
-#[derive(Clone, Copy, Debug, Default)]
-struct Latency {
-    requests: i64,
-    millis: i64,
-}
 
 /// The figures of `/v1/stats`, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "admin",
@@ -37,16 +29,11 @@ pub(crate) async fn metrics(
         return Ok((StatusCode::NOT_FOUND, "metrics disabled").into_response());
     }
     let totals = store.usage_buckets().totals().await?;
-    let quarters = store.usage_buckets().since(Timestamp::from_micros(0)).await?;
-    let latency = quarters.iter().fold(Latency::default(), |sum, quarter| Latency {
-        requests: sum.requests + quarter.requests,
-        millis: sum.millis + quarter.latency_ms_total,
-    });
-    let text = render(&totals, latency).map_err(ApiError::internal)?;
+    let text = render(&totals).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
-fn render(totals: &Totals, latency: Latency) -> Result<String, fmt::Error> {
+fn render(totals: &Totals) -> Result<String, fmt::Error> {
     let mut text = String::new();
     family(&mut text, "llm_api_request_count", "counter", "Requests to models that have ended")?;
     writeln!(text, "llm_api_request_count {}", totals.requests)?;
@@ -55,8 +42,8 @@ fn render(totals: &Totals, latency: Latency) -> Result<String, fmt::Error> {
     family(&mut text, "llm_api_fallback_count", "counter", "Those that another model answered than was asked for")?;
     writeln!(text, "llm_api_fallback_count {}", totals.fallbacks)?;
     family(&mut text, "llm_api_latency_ms", "summary", "Milliseconds that they took")?;
-    writeln!(text, "llm_api_latency_ms_count {}", latency.requests)?;
-    writeln!(text, "llm_api_latency_ms_sum {}", latency.millis)?;
+    writeln!(text, "llm_api_latency_ms_count {}", totals.requests)?;
+    writeln!(text, "llm_api_latency_ms_sum {}", totals.latency_ms_total)?;
     family(&mut text, "llm_api_requests_by_provider", "counter", "Requests by the provider that was asked")?;
     for (provider, requests) in &totals.by_provider {
         writeln!(text, "llm_api_requests_by_provider{{provider=\"{}\"}} {requests}", escaped(provider))?;
@@ -88,10 +75,11 @@ mod tests {
             requests: 12,
             errors: 2,
             fallbacks: 1,
+            latency_ms_total: 345,
             by_provider: vec![("groq".to_owned(), 5), ("openai".to_owned(), 7)],
             recent_latency_ms: Some(3.0),
         };
-        let text = render(&totals, Latency { requests: 12, millis: 345 }).expect("renders");
+        let text = render(&totals).expect("renders");
         let expected = [
             "llm_api_request_count 12",
             "llm_api_error_count 2",
@@ -117,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_new_database_has_zeros_and_no_providers() {
-        let text = render(&Totals::default(), Latency::default()).expect("renders");
+        let text = render(&Totals::default()).expect("renders");
         assert_eq!(samples(&text).len(), 5);
         assert!(samples(&text).iter().all(|line| line.ends_with(" 0")), "{text}");
     }

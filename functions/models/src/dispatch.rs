@@ -11,11 +11,11 @@ use llm_api_app::AppState;
 use llm_api_web::{ApiError, Path, method_not_allowed};
 use utoipa::OpenApi;
 
-use crate::{get, set_default, status};
+use crate::{get, load, set_default, status, unload};
 
 /// The endpoints behind the wildcard, under the paths that clients use.
 #[derive(OpenApi)]
-#[openapi(paths(get::get, set_default::set_default, status::status))]
+#[openapi(paths(get::get, set_default::set_default, status::status, load::load, unload::unload))]
 struct Document;
 
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
@@ -26,6 +26,8 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 enum Action {
     Status,
     Default,
+    Load,
+    Unload,
 }
 
 impl Action {
@@ -33,6 +35,8 @@ impl Action {
         match (method, word) {
             (&Method::GET | &Method::HEAD, "status") => Some(Self::Status),
             (&Method::POST, "default") => Some(Self::Default),
+            (&Method::POST, "load") => Some(Self::Load),
+            (&Method::POST, "unload") => Some(Self::Unload),
             _ => None,
         }
     }
@@ -63,14 +67,16 @@ impl<S: Send + Sync> FromRequestParts<S> for ModelId {
 pub(crate) async fn get(State(state): State<AppState>, Path(path): Path<String>, request: Request) -> Response {
     match split(request.method(), &path).1 {
         Some(Action::Status) => status::status.call(request, state).await,
-        Some(Action::Default) | None => get::get.call(request, state).await,
+        Some(Action::Default | Action::Load | Action::Unload) | None => get::get.call(request, state).await,
     }
 }
 
-/// `POST /v1/models/{id}/default`.
+/// `POST /v1/models/{id}/default`, `…/load` and `…/unload`.
 pub(crate) async fn post(State(state): State<AppState>, Path(path): Path<String>, request: Request) -> Response {
     match split(request.method(), &path).1 {
         Some(Action::Default) => set_default::set_default.call(request, state).await,
+        Some(Action::Load) => load::load.call(request, state).await,
+        Some(Action::Unload) => unload::unload.call(request, state).await,
         Some(Action::Status) | None => {
             let mut response = method_not_allowed().await.into_response();
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
@@ -91,6 +97,9 @@ mod tests {
             (Method::GET, "gpt-4o/status", ("gpt-4o", status)),
             (Method::HEAD, "a/b/status", ("a/b", status)),
             (Method::POST, "meta-llama/Llama-3:8b/default", ("meta-llama/Llama-3:8b", default)),
+            (Method::POST, "local:llama3:8b/load", ("local:llama3:8b", Some(Action::Load))),
+            (Method::POST, "hf.co/org/model/unload", ("hf.co/org/model", Some(Action::Unload))),
+            (Method::GET, "org/load", ("org/load", None)),
             (Method::GET, "org/default", ("org/default", None)),
             (Method::POST, "org/status", ("org/status", None)),
             (Method::GET, "status", ("status", None)),
@@ -105,6 +114,7 @@ mod tests {
     fn the_document_names_the_paths_that_clients_use() {
         let document = document();
         let paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
-        assert_eq!(paths, ["/v1/models/{id}", "/v1/models/{id}/default", "/v1/models/{id}/status"]);
+        let of_models = ["", "/default", "/load", "/status", "/unload"].map(|word| format!("/v1/models/{{id}}{word}"));
+        assert_eq!(paths, of_models);
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct ListQuery {
     limit: Option<NonZeroUsize>,
     /// Where the page begins: `next_cursor` of the page before.
     cursor: Option<usize>,
+    /// The same for Anthropic's SDKs: `last_id` of the page before.
+    after_id: Option<String>,
 }
 
 /// One body for two readers: `data` for OpenAI SDKs, `models` for native clients.
@@ -73,9 +75,9 @@ pub(crate) async fn list(
         .into_iter()
         .map(ModelInfo::new)
         .filter(|model| query.modality.is_none_or(|wanted| wanted == model.modality))
-        .filter(|model| seen.insert(model.id.clone()))
+        .filter_map(|model| if seen.insert(model.id.clone()) { Some(model) } else { model.as_hidden_default() })
         .collect();
-    let from = query.cursor.unwrap_or(0).min(models.len());
+    let from = first(&query, &models).min(models.len());
     let to = from.saturating_add(query.limit.map_or(usize::MAX, NonZeroUsize::get)).min(models.len());
     let page = models.get(from..to).unwrap_or_default();
     let more = to < models.len();
@@ -84,6 +86,14 @@ pub(crate) async fn list(
     }
     let next_cursor = more.then(|| to.to_string());
     Ok(Json(ModelList { object: "list", data: page, models: page, next_cursor }).into_response())
+}
+
+/// The place of a page's first model.
+fn first(query: &ListQuery, models: &[ModelInfo]) -> usize {
+    match &query.after_id {
+        Some(id) => models.iter().position(|model| model.id == *id).map_or(models.len(), |place| place + 1),
+        None => query.cursor.unwrap_or(0),
+    }
 }
 
 fn anthropic(page: &[ModelInfo], has_more: bool) -> AnthropicList<'_> {

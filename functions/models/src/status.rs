@@ -1,10 +1,10 @@
 use axum::extract::State;
-use llm_api_relay::{Access, Relay};
+use llm_api_relay::Relay;
 use llm_api_web::{ApiError, Caller, Generate, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{dispatch::ModelId, find::find};
+use crate::dispatch::ModelId;
 
 /// Whether a model is ready to answer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,16 +20,13 @@ pub(crate) struct ModelStatus {
 /// Whether a model is ready to answer.
 #[utoipa::path(get, path = "/v1/models/{id}/status", tag = "models", params(("id" = String, Path)),
     responses((status = 200, body = ModelStatus), (status = 401, body = llm_api_web::ErrorBody),
-        (status = 404, body = llm_api_web::ErrorBody)))]
+        (status = 404, body = llm_api_web::ErrorBody), (status = 502, body = llm_api_web::ErrorBody)))]
 pub(crate) async fn status(
     State(relay): State<Relay>,
     caller: Caller<Generate>,
     ModelId(id): ModelId,
 ) -> Result<Json<ModelStatus>, ApiError> {
-    let entry = find(&relay, caller.user, &id).await?;
-    let runtime_status = match entry.access {
-        Access::Available => "loaded",
-        Access::Locked => "unloaded",
-    };
-    Ok(Json(ModelStatus { model_id: entry.id(), runtime_status, queue_depth: 0 }))
+    let found = relay.model_status(caller.user, &id).await?;
+    let (model_id, status) = found.ok_or_else(|| ApiError::not_found(&format!("Model '{id}'")))?;
+    Ok(Json(ModelStatus { model_id, runtime_status: status.as_str(), queue_depth: 0 }))
 }

@@ -103,6 +103,11 @@ impl ModelInfo {
         }
     }
 
+    /// What a list shows of a model whose plain name leads to another provider: nothing, unless it is the default.
+    pub(crate) fn as_hidden_default(self) -> Option<Self> {
+        self.is_default.then(|| Self { id: format!("{}:{}", self.provider, self.id), ..self })
+    }
+
     pub(crate) fn created(&self) -> Timestamp {
         Timestamp::from_micros(self.created.saturating_mul(1_000_000))
     }

@@ -120,6 +120,8 @@ async fn probe(
         return (KeyStatus::Unchecked, Some("A service account is kept, but cannot be used to generate".to_owned()));
     };
     match relay.probe(provider, endpoint, &auth).await {
+        // Azure lists no deployments.
+        Ok(0) => (KeyStatus::Valid, Some("The provider accepts the key".to_owned())),
         Ok(models) => (KeyStatus::Valid, Some(format!("The provider lists {models} models"))),
         Err(error @ UpstreamError::KeyRejected { .. }) => (KeyStatus::Rejected, Some(error.to_string())),
         // Some servers have no list of models: the key may still be good.

@@ -1,11 +1,11 @@
 use axum::extract::State;
-use llm_api_domain::{RequestId, RequestStatus};
+use llm_api_domain::RequestId;
 use llm_api_relay::Relay;
 use llm_api_web::{ApiError, Caller, Generate, Json, Path};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{not_found, request_id};
+use crate::{not_found, request_id, word};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CancelView {
@@ -13,8 +13,9 @@ pub(crate) struct CancelView {
     request_id: RequestId,
     /// False for a request that had ended before.
     cancelled: bool,
-    #[schema(value_type = String, example = "cancelled")]
-    status: RequestStatus,
+    /// How it is now, in the words of its status.
+    #[schema(example = "cancelled")]
+    status: &'static str,
 }
 
 /// End one of the caller's running requests, whichever server it runs on.
@@ -28,5 +29,5 @@ pub(crate) async fn cancel(
 ) -> Result<Json<CancelView>, ApiError> {
     let request_id = request_id(&id)?;
     let found = relay.cancel(caller.user, request_id).await?.ok_or_else(not_found)?;
-    Ok(Json(CancelView { request_id, cancelled: found.cancelled, status: found.status }))
+    Ok(Json(CancelView { request_id, cancelled: found.cancelled, status: word(found.status) }))
 }

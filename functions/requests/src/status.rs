@@ -1,11 +1,11 @@
 use axum::extract::State;
-use llm_api_domain::{RequestId, RequestStatus};
+use llm_api_domain::RequestId;
 use llm_api_relay::Relay;
 use llm_api_web::{ApiError, Caller, Generate, Json, Path};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{not_found, request_id};
+use crate::{not_found, request_id, word};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StatusView {
@@ -30,12 +30,4 @@ pub(crate) async fn status(
     let request_id = request_id(&id)?;
     let status = relay.request_status(caller.user, request_id).await?.ok_or_else(not_found)?;
     Ok(Json(StatusView { request_id, status: word(status), queue_position: None }))
-}
-
-/// The words that the Python client knows: it fails on any other.
-const fn word(status: RequestStatus) -> &'static str {
-    match status {
-        RequestStatus::Incomplete | RequestStatus::Interrupted => RequestStatus::Failed.as_str(),
-        status => status.as_str(),
-    }
 }

@@ -19,6 +19,9 @@ use crate::settings::{
 /// tokio's semaphores and every machine's memory end far below this.
 const MOST_AT_ONCE: u64 = 1_000_000;
 const MOST_BODY_BYTES: u64 = 1 << 30;
+/// A gigabyte in kilobytes, and a petabyte in megabytes: more is a mistake.
+const MOST_KILOBYTES: u64 = 1 << 20;
+const MOST_MEGABYTES: u64 = 1 << 30;
 /// What PostgreSQL itself takes at most.
 const MOST_CONNECTIONS: u64 = 262_143;
 
@@ -51,6 +54,7 @@ pub struct Config {
     pub app_version: String,
     pub default_model: String,
     pub default_image_model: String,
+    pub artifacts: ArtifactSettings,
     /// How long an idle session is kept; `None` for ever.
     pub session_retention: Option<Duration>,
     /// What links in replies begin with; without closing slash.
@@ -146,6 +150,29 @@ pub struct UpstreamSettings {
     pub heartbeat: Duration,
 }
 
+/// Where images go that are too large for a reply, and for how long.
+#[derive(Clone, Debug)]
+pub struct ArtifactSettings {
+    /// `None` keeps them in the data directory.
+    pub bucket: Option<BucketSettings>,
+    pub link_life: Duration,
+    pub inline_threshold_bytes: u64,
+    pub max_total_bytes: u64,
+}
+
+/// A bucket of S3-compatible storage, and the credentials for it.
+#[derive(Clone, Debug)]
+pub struct BucketSettings {
+    pub name: String,
+    /// Without closing slash; `None` is Amazon's.
+    pub endpoint: Option<String>,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    /// Of temporary credentials.
+    pub session_token: Option<SecretString>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub max_in_flight: usize,
@@ -209,6 +236,7 @@ impl Config {
             app_version: reader.text("APP_VERSION"),
             default_model: reader.text("DEFAULT_MODEL"),
             default_image_model: reader.text("DEFAULT_IMAGE_MODEL"),
+            artifacts: ArtifactSettings::read(reader, sources),
             session_retention: reader.optional("SESSION_RETENTION_MINUTES", retention).flatten(),
             public_url: reader.optional("PUBLIC_URL", check_http_url),
             azure_api_version: reader.text("AZURE_OPENAI_API_VERSION"),
@@ -264,6 +292,61 @@ impl UpstreamSettings {
             total_timeout: reader.seconds("UPSTREAM_TOTAL_TIMEOUT_SECONDS"),
             heartbeat: reader.seconds("HEARTBEAT_SECONDS"),
         }
+    }
+}
+
+impl ArtifactSettings {
+    fn read(reader: &mut Reader<'_>, sources: &Sources) -> Self {
+        let in_bucket = reader.required("ARTIFACT_STORE", |text| match text.to_ascii_lowercase().as_str() {
+            "local" => Ok(false),
+            "s3" => Ok(true),
+            _ => Err("must be local or s3".to_owned()),
+        });
+        let bucket = BucketSettings::read(reader, sources);
+        let bucket = match bucket {
+            Ok(bucket) => Some(bucket).filter(|_| in_bucket),
+            Err(missing) => {
+                if in_bucket {
+                    reader.problems.push(format!("LLM_API_ARTIFACT_STORE is s3, which needs {missing}"));
+                }
+                None
+            }
+        };
+        Self {
+            bucket,
+            link_life: reader.seconds("ARTIFACT_EXPIRY_SECS"),
+            inline_threshold_bytes: reader.whole::<u64>("ARTIFACT_INLINE_THRESHOLD_KB", 0..=MOST_KILOBYTES) << 10,
+            max_total_bytes: reader.whole::<u64>("ARTIFACT_MAX_TOTAL_MB", 1..=MOST_MEGABYTES) << 20,
+        }
+    }
+}
+
+impl BucketSettings {
+    /// Or the settings that are missing.
+    fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<Self, &'static str> {
+        let aws = |name| sources.aws(name).map(str::to_owned);
+        let name = reader.optional("ARTIFACT_BUCKET", owned);
+        let endpoint = reader.optional("ARTIFACT_S3_ENDPOINT", check_http_url);
+        let region = reader.optional("ARTIFACT_S3_REGION", owned).or_else(|| aws("AWS_REGION"));
+        let key = reader.optional("ARTIFACT_S3_ACCESS_KEY_ID", owned);
+        let secret = reader.secret("ARTIFACT_S3_SECRET_ACCESS_KEY");
+        let (key, secret, session_token) = match (key, secret) {
+            // All three belong together: a token of AWS's makes no sense with a key of our settings.
+            (None, None) => {
+                let secret = |name| aws(name).map(SecretString::from);
+                (aws("AWS_ACCESS_KEY_ID"), secret("AWS_SECRET_ACCESS_KEY"), secret("AWS_SESSION_TOKEN"))
+            }
+            (key, secret) => (key, secret, None),
+        };
+        let keys = "LLM_API_ARTIFACT_S3_ACCESS_KEY_ID and LLM_API_ARTIFACT_S3_SECRET_ACCESS_KEY";
+        Ok(Self {
+            name: name.ok_or("LLM_API_ARTIFACT_BUCKET")?,
+            endpoint,
+            region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+            access_key_id: key.ok_or(keys)?,
+            secret_access_key: secret.ok_or(keys)?,
+            session_token,
+        })
     }
 }
 

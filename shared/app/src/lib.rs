@@ -10,8 +10,8 @@ mod settings;
 mod state;
 
 pub use config::{
-    Config, ConfigError, DatabaseTarget, Limits, LogFormat, LogLevel, LoggingConfig, ProviderConfig, ResponseMode,
-    UpstreamSettings,
+    ArtifactSettings, BucketSettings, Config, ConfigError, DatabaseTarget, Limits, LogFormat, LogLevel, LoggingConfig,
+    ProviderConfig, ResponseMode, UpstreamSettings,
 };
 pub use finish::finish;
 pub use log_buffer::{LogBuffer, LogLine};

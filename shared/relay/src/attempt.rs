@@ -16,19 +16,31 @@ pub(crate) struct Attempt {
     pub(crate) fallback_reason: Option<&'static str>,
     pub(crate) history: Option<SessionHistory>,
     pub(crate) streamed: bool,
+    /// For the first provider; made before anything is promised to the client.
+    first_body: Option<Bytes>,
     fallback: Fallback,
 }
 
+/// What the provider said that was chosen, and who that was.
+struct Refusal {
+    error: RelayError,
+    target: Target,
+    fallback_reason: Option<&'static str>,
+}
+
 impl Attempt {
+    /// Fails where the provider's format has no way to say what is asked.
     pub(crate) fn new(
         call: GenerateCall,
         selection: Selection,
         history: Option<SessionHistory>,
         streamed: bool,
-    ) -> Self {
-        let fallback = Fallback::new(call.subject.user, streamed);
+    ) -> Result<Self, RelayError> {
+        let fallback = Fallback::new(&call, streamed);
         let Selection { target, fallback_reason } = selection;
-        Self { call, target, fallback_reason, history, streamed, fallback }
+        let mut attempt = Self { call, target, fallback_reason, history, streamed, first_body: None, fallback };
+        attempt.first_body = Some(attempt.body()?);
+        Ok(attempt)
     }
 
     /// What the reply should tell beside its text.
@@ -64,28 +76,43 @@ impl Attempt {
 
     /// Asks until somebody answers. The first refusal is the one that is told: what a stand-in says explains nothing.
     pub(crate) async fn run(&mut self, relay: &Relay) -> Result<Reply, RelayError> {
-        let mut first = None;
+        let mut first: Option<Refusal> = None;
         loop {
-            let error = match self.body() {
+            let body = match self.first_body.take() {
+                Some(body) => Ok(body),
+                None => self.body(),
+            };
+            let error = match body {
                 Ok(body) => match relay.call(&self.target, body, self.streamed).await {
                     Ok(reply) => return Ok(reply),
                     Err(error) => error,
                 },
-                Err(error) => return Err(first.unwrap_or(error)),
+                Err(error) => return Err(first.map_or(error, |first| self.give_up(first))),
             };
             relay.note_failure(self.call.subject.user, &self.target, &error).await;
             if error.is_context_length() && self.history.as_mut().is_some_and(SessionHistory::shrink) {
                 continue;
             }
             let next = Box::pin(self.fallback.next(relay, &self.target, &error)).await;
-            let failed = RelayError::Upstream { provider: self.target.provider, error };
-            tracing::debug!(error = %failed, stand_in = next.is_some(), "a provider did not answer");
-            let told = first.unwrap_or(failed);
-            let Some((target, reason)) = next else { return Err(told) };
-            first = Some(told);
+            let error = RelayError::Upstream { provider: self.target.provider, error };
+            tracing::debug!(%error, stand_in = next.is_some(), "a provider did not answer");
+            let first_one = first.take().unwrap_or_else(|| Refusal {
+                error,
+                target: self.target.clone(),
+                fallback_reason: self.fallback_reason,
+            });
+            let Some((target, reason)) = next else { return Err(self.give_up(first_one)) };
+            first = Some(first_one);
             self.target = target;
             self.fallback_reason = Some(reason);
         }
+    }
+
+    /// Nobody stood in: the request is the first one's again, and so is its error.
+    fn give_up(&mut self, first: Refusal) -> RelayError {
+        self.target = first.target;
+        self.fallback_reason = first.fallback_reason;
+        first.error
     }
 }
 

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use llm_api_domain::{Modality, ProviderId, ProviderKeyId, Timestamp, UserId};
 use llm_api_facts::Facts;
 use llm_api_storage::{DefaultModel, KeyStatus, SealedKey};
-use llm_api_upstream::{Auth, Endpoint, ListedModel, UpstreamError};
+use llm_api_upstream::{Auth, Balance, Endpoint, ListedModel, UpstreamError};
 
 pub use hub::HubSearch;
 pub use names::modality_of;
@@ -163,6 +163,12 @@ impl Relay {
         Ok(keys.iter().filter(|key| kept.remove(&(key.provider, Some(key.id))).is_some()).count())
     }
 
+    /// Forgets the list of the operator's own server, whose models have changed.
+    pub(crate) fn forget_local_list(&self) {
+        let mut kept = self.0.catalogue.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(&(ProviderId::Local, None));
+    }
+
     async fn sources(&self, user: UserId) -> Result<Vec<Source>, RelayError> {
         let config = &self.0.config;
         let keys = config.store.provider_keys().all_sealed(user).await?;
@@ -209,7 +215,8 @@ impl Relay {
             return kept.entries;
         }
         let provider = source.key.0;
-        let answer = config.client.models(&source.endpoint, provider.family(), source.auth.as_ref()).await;
+        let answer = config.client.models(&source.endpoint, provider.family(), source.auth.as_ref());
+        let (answer, ()) = tokio::join!(answer, self.note_balance(source));
         let keep = if answer.is_ok() { KEEP } else { KEEP_FAILURE };
         let now = config.clock.now();
         let listing = Listing { entries: self.entries(provider, answer).into(), good_until: now + keep };
@@ -219,6 +226,20 @@ impl Relay {
         }
         kept.insert(source.key, listing.clone());
         listing.entries
+    }
+
+    /// Asks what the account has left, where the provider tells.
+    async fn note_balance(&self, source: &Source) {
+        if source.key.0 != ProviderId::Deepseek {
+            return;
+        }
+        let config = &self.0.config;
+        match config.client.balance(&source.endpoint, source.auth.as_ref()).await {
+            Ok(Balance { is_available, total }) => {
+                self.0.credits.balance(source.key, is_available, total.as_deref().and_then(amount), config.clock.now());
+            }
+            Err(error) => tracing::debug!(%error, "deepseek did not tell its balance"),
+        }
     }
 
     /// What is listed of a provider's answer. A provider that told nothing is taken to have its well-known models.
@@ -269,6 +290,11 @@ fn can_be_made(entry: &CatalogueEntry) -> bool {
         Modality::Image => matches!(entry.provider, ProviderId::Openai | ProviderId::Huggingface),
         Modality::ThreeD => false,
     }
+}
+
+/// The number in `4.20 USD`.
+fn amount(total: &str) -> Option<f64> {
+    total.split_whitespace().next()?.parse().ok().filter(|amount: &f64| amount.is_finite())
 }
 
 /// A model of which nothing but the id is known.

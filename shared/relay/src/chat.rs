@@ -117,13 +117,17 @@ impl Relay {
                             self.note_success(subject.user, &target).await;
                             meter.settle(RequestStatus::Completed, None).await;
                             pump.drain().await;
+                            // Who has read the last event finds that the request runs no more.
+                            drop(pump);
                             yield ChatEvent::Events(event);
                             return;
                         }
                         if openai::is_error(&data) {
                             let secret = target.auth.as_ref().map(|auth| &auth.secret);
                             let error = UpstreamError::from_error_body(&data, secret);
-                            yield ChatEvent::Failed(self.fail(subject, &target, meter, error).await);
+                            let error = self.fail(subject, &target, meter, error).await;
+                            drop(pump);
+                            yield ChatEvent::Failed(error);
                             return;
                         }
                         if let Some(usage) = openai::usage_of_chunk(&data) {
@@ -136,11 +140,15 @@ impl Relay {
                     }
                     Pumped::End => {
                         let reason = "the stream ended without its final event".to_owned();
-                        yield ChatEvent::Failed(self.fail(subject, &target, meter, UpstreamError::Died { reason }).await);
+                        let error = self.fail(subject, &target, meter, UpstreamError::Died { reason }).await;
+                        drop(pump);
+                        yield ChatEvent::Failed(error);
                         return;
                     }
                     Pumped::Failed(error) => {
-                        yield ChatEvent::Failed(self.fail_with(subject, &target, meter, error).await);
+                        let error = self.fail_with(subject, &target, meter, error).await;
+                        drop(pump);
+                        yield ChatEvent::Failed(error);
                         return;
                     }
                 }

@@ -66,15 +66,12 @@ impl CreditBook {
     /// The account has just paid for a request. Nothing is written where that is no news: this is the hot path.
     pub(crate) fn paid(&self, account: Account) {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match book.get_mut(&account) {
-            Some(entry) => {
-                entry.state = CreditState::Available;
-                entry.until = None;
-            }
-            None => {
-                let entry = Entry { state: CreditState::Available, until: None, remaining: None };
-                Self::keep(&mut book, account, entry);
-            }
+        if let Some(entry) = book.get_mut(&account) {
+            entry.state = CreditState::Available;
+            entry.until = None;
+        } else {
+            let entry = Entry { state: CreditState::Available, until: None, remaining: None };
+            Self::keep(&mut book, account, entry);
         }
     }
 

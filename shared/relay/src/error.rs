@@ -43,6 +43,13 @@ pub enum RelayError {
     /// A service account's key file has to be exchanged for a token first, which is not done here.
     #[error("The stored credential for {0} is a service account, which is kept but cannot be used to generate")]
     UnsupportedCredential(ProviderId),
+    #[error("Local models are disabled")]
+    LocalDisabled,
+    /// Only Ollama can be told.
+    #[error("The local model server cannot be told to {0} models; Ollama can")]
+    NotSupported(&'static str),
+    #[error("Cannot unload model (pinned or busy)")]
+    ModelBusy,
     #[error("You have as many streams open as one user may have; close one first")]
     UserStreams,
     #[error("The server has as many streams open as it can take")]
@@ -65,9 +72,8 @@ impl RelayError {
         match self {
             Self::ModelNotFound(_) => "model_not_found",
             Self::NoModelAvailable(_) => "no_model_available",
-            Self::UnsupportedProvider(_) => "unsupported_provider",
+            Self::UnsupportedProvider(_) | Self::OtherFamily(_) => "unsupported_provider",
             Self::UnsupportedModality(_) | Self::NoImages(_) => "unsupported_modality",
-            Self::OtherFamily(_) => "unsupported_provider",
             Self::ModelRequired => "model_required",
             Self::InvalidParameter { .. } => "invalid_parameter",
             Self::SessionNotFound(_) => "session_not_found",
@@ -78,6 +84,9 @@ impl RelayError {
             Self::UnsupportedCredential(_) => "unsupported_credential",
             Self::ProviderNotConfigured(_) => "provider_not_configured",
             Self::KeyUnusable(_) => "provider_key_unusable",
+            Self::LocalDisabled => "local_models_disabled",
+            Self::NotSupported(_) => "not_supported",
+            Self::ModelBusy => "model_busy",
             Self::UserStreams | Self::ServerStreams => "too_many_streams",
             Self::Stopping => "server_stopping",
             Self::Upstream { error, .. } => match error {

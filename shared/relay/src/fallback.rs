@@ -4,10 +4,11 @@
 use llm_api_domain::{ProviderId, UserId};
 use llm_api_upstream::UpstreamError;
 
-use crate::{Relay, RelayError, Target};
+use crate::{GenerateCall, Relay, RelayError, Target};
 
 /// What Hugging Face is asked to serve in place of another provider.
 const HUGGING_FACE_MODEL: &str = "Qwen/Qwen2.5-7B-Instruct";
+const HUGGING_FACE_MODEL_SEES: bool = false;
 
 /// A step of the chain, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +88,17 @@ const fn tier(provider: ProviderId) -> &'static [&'static str] {
 pub(crate) struct Fallback {
     user: UserId,
     streamed: bool,
+    has_images: bool,
+    /// Why the first provider did not answer: that stays the reason, whatever stand-ins say.
+    cause: Option<Cause>,
     left: &'static [Step],
 }
 
 impl Fallback {
-    pub(crate) fn new(user: UserId, streamed: bool) -> Self {
-        Self { user, streamed, left: &[Step::Tier, Step::HuggingFace, Step::Local] }
+    pub(crate) fn new(call: &GenerateCall, streamed: bool) -> Self {
+        let has_images = !call.images.is_empty();
+        let left = &[Step::Tier, Step::HuggingFace, Step::Local];
+        Self { user: call.subject.user, streamed, has_images, cause: None, left }
     }
 
     /// Whom to ask after `error` of `failed`, and the reason to tell; `None` when nobody is left.
@@ -102,7 +108,10 @@ impl Fallback {
         failed: &Target,
         error: &UpstreamError,
     ) -> Option<(Target, &'static str)> {
-        let cause = Cause::of(error)?;
+        let cause = match self.cause {
+            Some(cause) => cause,
+            None => *self.cause.insert(Cause::of(error)?),
+        };
         while let [step, rest @ ..] = self.left {
             self.left = rest;
             if !cause.takes(*step) {
@@ -113,11 +122,20 @@ impl Fallback {
                 Step::HuggingFace => Self::hugging_face(relay, failed, self.user).await,
                 Step::Local => Self::local(relay, failed, self.user).await,
             };
-            if let Some(target) = found {
+            if let Some(target) = found.filter(|target| self.can_read(target, *step)) {
                 return Some((target, cause.reason(*step, self.streamed)));
             }
         }
         None
+    }
+
+    /// Whether the stand-in, as far as we know it, reads all that is asked.
+    fn can_read(&self, target: &Target, step: Step) -> bool {
+        let is_blind = match step {
+            Step::HuggingFace => !HUGGING_FACE_MODEL_SEES,
+            Step::Tier | Step::Local => target.facts().is_some_and(|facts| facts.vision == Some(false)),
+        };
+        !(self.has_images && is_blind)
     }
 
     async fn same_account(relay: &Relay, failed: &Target, user: UserId) -> Option<Target> {

@@ -190,7 +190,7 @@ impl Relay {
             Some(session) => Some(self.history(&call, &selection.target, session).await?),
             None => None,
         };
-        Ok(Attempt::new(call, selection, history, streamed))
+        Attempt::new(call, selection, history, streamed)
     }
 
     /// A model that is known to read no images must not be handed some and answer as if there were none.
@@ -314,7 +314,10 @@ impl Relay {
             };
             if !reading.is_over {
                 transcript.cut_short(&error).await;
-                yield GenerateEvent::Failed(self.fail_with(subject, &attempt.target, meter, error).await);
+                let error = self.fail_with(subject, &attempt.target, meter, error).await;
+                // Who has read the last event finds that the request runs no more.
+                drop(pump);
+                yield GenerateEvent::Failed(error);
                 return;
             }
             self.note_success(subject.user, &attempt.target).await;
@@ -325,6 +328,7 @@ impl Relay {
             };
             let late = transcript.store(ending).await;
             meter.settle(RequestStatus::Completed, None).await;
+            drop(pump);
             let generated =
                 self.generated(&attempt, Output::default(), reading.usage, reading.finish_reason.take(), late);
             yield GenerateEvent::Finished(Box::new(generated));

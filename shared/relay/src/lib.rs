@@ -13,6 +13,7 @@ mod generate;
 mod history;
 mod image;
 mod limits;
+mod local;
 mod meter;
 mod providers;
 mod pump;
@@ -33,6 +34,9 @@ pub use error::RelayError;
 pub use generate::{ArtifactLink, GenerateCall, GenerateEvent, Generated, Output, SelectionMode, Served};
 pub use history::Replaced;
 pub use limits::StreamLimits;
+pub use local::{
+    BadPullName, Download, DownloadCall, DownloadSource, Load, LoadedLocalModel, PullName, RuntimeStatus, Unload,
+};
 pub use providers::{ProviderSettings, ServerKey};
 pub use regenerate::RegenerateCall;
 pub use relay::{Relay, RelayConfig, Subject};

@@ -6,7 +6,9 @@ use llm_api_storage::Store;
 use llm_api_upstream::{Auth, Client, Endpoint, UpstreamError};
 use tokio::sync::watch;
 
-use crate::{ProviderSettings, StreamLimits, catalogue::Catalogue, credits::CreditBook, defaults::Defaults};
+use crate::{
+    ProviderSettings, StreamLimits, catalogue::Catalogue, credits::CreditBook, defaults::Defaults, local::Local,
+};
 
 /// Who generates.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +47,17 @@ pub(crate) struct Inner {
     pub(crate) config: RelayConfig,
     pub(crate) catalogue: Catalogue,
     pub(crate) credits: CreditBook,
+    pub(crate) local: Local,
 }
 
 impl Relay {
     pub fn new(config: RelayConfig) -> Self {
-        Self(Arc::new(Inner { config, catalogue: Catalogue::default(), credits: CreditBook::default() }))
+        Self(Arc::new(Inner {
+            config,
+            catalogue: Catalogue::default(),
+            credits: CreditBook::default(),
+            local: Local::default(),
+        }))
     }
 
     /// Whether running streams were asked to end.

@@ -1,11 +1,15 @@
 //! Where a request goes, and how a model is chosen for one that names none.
 
+use std::sync::Arc;
+
 use llm_api_domain::{Modality, ProviderId, ProviderKeyId, UserId, WireFamily};
 use llm_api_facts::Facts;
 use llm_api_storage::KeyStatus;
 use llm_api_upstream::{Auth, Endpoint};
 
-use crate::{CatalogueEntry, Credential, GenerateCall, Relay, RelayError, SelectionMode, route::named_provider};
+use crate::{
+    CatalogueEntry, Credential, GenerateCall, Relay, RelayError, SelectionMode, local::AtWork, route::named_provider,
+};
 
 /// Where a request goes.
 #[derive(Clone, Debug)]
@@ -18,6 +22,8 @@ pub struct Target {
     pub(crate) auth: Option<Auth>,
     /// The caller's stored key, when it is that one.
     pub(crate) key: Option<(ProviderKeyId, KeyStatus)>,
+    /// Keeps a local model from being unloaded.
+    _at_work: Option<Arc<AtWork>>,
 }
 
 /// A target, and why it is not the one that was asked for.
@@ -142,6 +148,7 @@ impl Relay {
                 None => return Err(RelayError::ProviderNotConfigured(provider)),
             },
         };
-        Ok(Target { provider, family, model: model.to_owned(), endpoint, auth, key })
+        let at_work = self.answering(provider, model);
+        Ok(Target { provider, family, model: model.to_owned(), endpoint, auth, key, _at_work: at_work })
     }
 }

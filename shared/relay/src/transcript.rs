@@ -10,6 +10,7 @@ use crate::{GenerateCall, Relay, RelayError, Target, history::Replaced};
 const TITLE_CHARS: usize = 50;
 
 /// How a reply ended.
+#[derive(Clone, Copy)]
 pub(crate) struct Ending<'e> {
     pub(crate) status: ExchangeStatus,
     pub(crate) finish_reason: Option<&'e str>,

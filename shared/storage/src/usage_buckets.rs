@@ -20,6 +20,8 @@ pub struct Totals {
     /// Failed, incomplete and interrupted ones; a client that left is no error.
     pub errors: i64,
     pub fallbacks: i64,
+    /// What all requests took together.
+    pub latency_ms_total: i64,
     /// Requests by provider, in the order of the names.
     pub by_provider: Vec<(String, i64)>,
     /// The mean over the newest buckets that have 100 requests together; `None` when there were no requests.
@@ -44,9 +46,9 @@ pub struct UsageBuckets<'s>(pub(crate) &'s Store);
 impl UsageBuckets<'_> {
     pub async fn totals(&self) -> Result<Totals, StoreError> {
         let (providers, recent) = on_read!(self.0, db => {
-            let providers: Vec<(String, i64, i64, i64)> = db.all(sqlx::query_as(
+            let providers: Vec<(String, i64, i64, i64, i64)> = db.all(sqlx::query_as(
                 "SELECT provider, CAST(SUM(requests) AS BIGINT), CAST(SUM(errors) AS BIGINT),
-                    CAST(SUM(fallbacks) AS BIGINT)
+                    CAST(SUM(fallbacks) AS BIGINT), CAST(SUM(latency_ms_total) AS BIGINT)
                  FROM usage_buckets GROUP BY provider ORDER BY provider")).await?;
             // A row stands for one request at least.
             let recent: Vec<(i64, i64)> = db.all(sqlx::query_as(
@@ -55,10 +57,11 @@ impl UsageBuckets<'_> {
             (providers, recent)
         });
         let mut totals = Totals { recent_latency_ms: mean(&recent), ..Totals::default() };
-        for (provider, requests, errors, fallbacks) in providers {
+        for (provider, requests, errors, fallbacks, latency_ms) in providers {
             totals.requests += requests;
             totals.errors += errors;
             totals.fallbacks += fallbacks;
+            totals.latency_ms_total += latency_ms;
             totals.by_provider.push((provider, requests));
         }
         Ok(totals)

@@ -310,6 +310,16 @@ impl Users<'_> {
         }))
     }
 
+    /// People, newest first; the service account is none.
+    pub async fn list(&self, limit: i64, offset: i64) -> Result<Vec<User>, StoreError> {
+        let rows: Vec<Row> = on_read!(self.0, db => {
+            db.all(sqlx::query_as(select_user!(
+                "WHERE kind = 'person' ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2"))
+                .bind(limit).bind(offset)).await?
+        });
+        Ok(rows.into_iter().map(|row| Profile::from(row).user).collect())
+    }
+
     /// Lets a person in again, or keeps them out: their tokens stay, but none of them works while they are disabled.
     /// False when there is no such person.
     pub async fn set_active(

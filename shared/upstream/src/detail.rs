@@ -10,6 +10,8 @@ use crate::redact;
 
 const MAX_MESSAGE_BYTES: usize = 2048;
 const MAX_WORD_BYTES: usize = 128;
+/// In the names of Google's quotas.
+const PER_DAY: &str = "PerDay";
 
 /// A provider's error in its own words: without secrets, and cut (message 2 KiB, other members 128 bytes).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct Detail {
     /// OpenAI's and Anthropic's `type`, Google's `status`.
     pub kind: Option<String>,
     pub param: Option<String>,
-    /// Numbers are kept as text. Google's `reason` where it gives one.
+    /// Numbers are kept as text. Google's `reason` or the name of the quota that was used up, where it gives one.
     pub code: Option<String>,
 }
 
@@ -38,7 +40,9 @@ impl Detail {
             kind: word("type").or_else(|| word("status").filter(|status| status.bytes().all(is_constant))),
             param: word("param")
                 .or_else(|| detailed(members, |detail| own(detail.pointer("/fieldViolations/0/field")?))),
-            code: detailed(members, |detail| own(detail.get("reason")?)).or_else(|| word("code")),
+            code: detailed(members, |detail| own(detail.get("reason")?))
+                .or_else(|| detailed(members, |detail| own(used_up(detail)?)))
+                .or_else(|| word("code")),
         }
     }
 
@@ -59,8 +63,10 @@ impl Detail {
             "billing_hard_limit_reached",
             "billing_error",
         ];
+        // Google's quotas are for a minute or for a day.
+        let for_today = self.code.as_deref().is_some_and(|code| code.contains(PER_DAY));
         // Anthropic has a sentence in place of a word.
-        self.is_any(&WORDS) || self.message.contains("credit balance is too low")
+        self.is_any(&WORDS) || for_today || self.message.contains("credit balance is too low")
     }
 
     /// Whether a 400 is about the key: Google's and xAI's form of a 401.
@@ -132,6 +138,13 @@ pub(crate) fn retry_delay(body: &[u8]) -> Option<Duration> {
     let seconds =
         detailed(error_members(&body)?, |detail| detail.get("retryDelay")?.as_str()?.strip_suffix('s')?.parse().ok())?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// The quota that Google names; one for the whole day before others, since that one decides when to try again.
+fn used_up(detail: &Value) -> Option<&Value> {
+    let violations = detail.get("violations")?.as_array()?;
+    let ids = || violations.iter().filter_map(|violation| violation.get("quotaId"));
+    ids().find(|id| id.as_str().is_some_and(|id| id.contains(PER_DAY))).or_else(|| ids().next())
 }
 
 /// The first of Google's details that has what is looked for.

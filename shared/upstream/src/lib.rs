@@ -17,6 +17,7 @@ mod guard;
 mod hub;
 mod images;
 mod list;
+mod object;
 mod ollama;
 mod redact;
 mod request;

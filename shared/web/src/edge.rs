@@ -128,7 +128,7 @@ impl Edge {
         let method = tracing::enabled!(tracing::Level::INFO).then(|| request.method().clone());
 
         let place = Place(&self.state.in_flight);
-        let response = if self.state.in_flight.fetch_add(1, Ordering::Relaxed) >= self.state.max_in_flight {
+        let mut response = if self.state.in_flight.fetch_add(1, Ordering::Relaxed) >= self.state.max_in_flight {
             ApiError::overloaded("The server has as many requests as it can take", Duration::from_secs(1))
                 .into_response()
         } else {
@@ -141,11 +141,11 @@ impl Edge {
         };
         drop(place);
 
+        // The pattern, never the path: people paste secrets into paths, too.
+        let route = response.extensions_mut().remove::<MatchedPath>();
         let mut response = span.in_scope(|| write_error(response, family, id));
         finish_headers(response.headers_mut(), id);
         if let Some(method) = method {
-            // The pattern, never the path: people paste secrets into paths, too.
-            let route = response.extensions_mut().remove::<MatchedPath>();
             let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
             let status = response.status().as_u16();
             let milliseconds = started.elapsed().as_secs_f64() * 1000.0;

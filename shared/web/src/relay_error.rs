@@ -29,6 +29,8 @@ impl From<RelayError> for ApiError {
             RelayError::SessionClosed | RelayError::NothingToRegenerate | RelayError::NoUserMessage => {
                 Self::bad_state(code, message)
             }
+            RelayError::LocalDisabled | RelayError::ModelBusy => Self::bad_state(code, message),
+            RelayError::NotSupported(_) => Self::coded(StatusCode::NOT_IMPLEMENTED, code, message),
             RelayError::RequestIdInUse | RelayError::Cancelled => Self::coded(StatusCode::CONFLICT, code, message),
             RelayError::KeyUnusable(_) | RelayError::UnsupportedCredential(_) => {
                 Self::coded(StatusCode::FAILED_DEPENDENCY, code, message)
@@ -66,7 +68,9 @@ fn upstream(provider: ProviderId, code: &'static str, error: UpstreamError) -> A
 
 /// The provider's own code and field survive: SDKs tell users which parameter was at fault.
 fn refused(code: &'static str, message: String, detail: Detail) -> ApiError {
-    let code = detail.code.map_or(Cow::Borrowed(code), Cow::Owned);
+    // Google's is the status once more.
+    let own = detail.code.filter(|code| !code.bytes().all(|byte| byte.is_ascii_digit()));
+    let code = own.map_or(Cow::Borrowed(code), Cow::Owned);
     ApiError::coded(StatusCode::BAD_REQUEST, code, message).with_param(detail.param)
 }
 

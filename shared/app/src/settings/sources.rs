@@ -15,6 +15,8 @@ use super::{
 };
 
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+/// What AWS Lambda tells its functions, and every tool for AWS reads.
+const AWS: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// What the process was given, so that tests can give something else.
 #[derive(Clone, Default)]
@@ -31,7 +33,8 @@ impl Sources {
 
     /// The real environment and working directory. Nothing else reads them.
     pub fn from_process() -> Self {
-        let ours = |name: &OsStr| name == CREDENTIALS_DIRECTORY || our_name(name).is_some();
+        let known = |name: &OsStr| name == CREDENTIALS_DIRECTORY || AWS.into_iter().any(|aws| name == aws);
+        let ours = |name: &OsStr| known(name) || our_name(name).is_some();
         Self {
             env: std::env::vars_os().filter(|(name, _)| ours(name)).collect(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
@@ -49,6 +52,12 @@ impl Sources {
     pub(crate) fn absolute(&self, path: &str) -> PathBuf {
         // Collecting the components drops the `.` of `./data`.
         self.cwd.join(path).components().collect()
+    }
+
+    /// One of the names in [`AWS`]; empty counts as unset.
+    pub(crate) fn aws(&self, name: &str) -> Option<&str> {
+        let found = self.env.iter().find(|(known, _)| known == name);
+        found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty())
     }
 
     fn credentials_directory(&self) -> Option<&Path> {

@@ -57,8 +57,8 @@ fn nothing_set_is_a_working_server_on_this_machine() {
     assert_eq!(config.limits.max_body_bytes, 1 << 20);
     assert_eq!(config.limits.max_generate_body_bytes, 20 << 20);
     assert_eq!(config.upstream.total_timeout, Duration::from_mins(15));
-    assert_eq!(config.providers[&ProviderId::Groq].base_url, "https://api.groq.com/openai/v1");
-    assert_eq!(config.providers.len(), 8);
+    assert_eq!(config.providers[&ProviderId::Groq].base_url.as_deref(), Some("https://api.groq.com/openai/v1"));
+    assert_eq!(config.providers.len(), 12);
 }
 
 #[test]
@@ -229,13 +229,13 @@ max_streams: 9
     assert_eq!(config.data_dir, PathBuf::from("/srv/models"));
     assert_eq!(exposed(config.api_key.as_ref()), Some("0042"));
     assert_eq!(config.default_model, "gpt-x");
-    assert_eq!(config.providers[&ProviderId::Openai].base_url, "http://127.0.0.1:1/v1");
+    assert_eq!(config.providers[&ProviderId::Openai].base_url.as_deref(), Some("http://127.0.0.1:1/v1"));
     let key = |provider| exposed(config.providers[&provider].api_key.as_ref());
     assert_eq!(
         (key(ProviderId::Openai), key(ProviderId::Xai), key(ProviderId::Deepseek)),
         (Some("sk-o"), Some("sk-x"), None)
     );
-    assert_eq!(config.providers[&ProviderId::Groq].base_url, "https://groq.example/v1");
+    assert_eq!(config.providers[&ProviderId::Groq].base_url.as_deref(), Some("https://groq.example/v1"));
     let DatabaseTarget::Url(url) = &config.database else { panic!("a PostgreSQL address") };
     assert_eq!(url.expose_secret(), "postgresql+psycopg://u:p@h:5432/d");
     assert_eq!(config.database_schema.as_deref(), Some("llm_api"));
@@ -328,6 +328,51 @@ fn everything_can_be_set() {
     assert_eq!(config.cors_origins, ["https://app.example.com"]);
     assert_eq!((config.shutdown_request, config.shutdown_stream), (Duration::ZERO, Duration::from_millis(1500)));
     assert_eq!(config.response_mode, ResponseMode::Stream);
+}
+
+#[test]
+fn large_images_are_kept_here_or_in_a_bucket() {
+    let here = load(&bare()).artifacts;
+    assert!(here.bucket.is_none());
+    assert_eq!(here.link_life, Duration::from_hours(1));
+    assert_eq!((here.inline_threshold_bytes, here.max_total_bytes), (256 << 10, 1 << 30));
+    let named = bare().with("LLM_API_ARTIFACT_BUCKET", "files");
+    assert!(load(&named).artifacts.bucket.is_none(), "a name alone changes nothing");
+
+    let keys = "LLM_API_ARTIFACT_S3_ACCESS_KEY_ID and LLM_API_ARTIFACT_S3_SECRET_ACCESS_KEY";
+    let needs = |missing| [format!("LLM_API_ARTIFACT_STORE is s3, which needs {missing}")];
+    assert_eq!(problems(&bare().with("LLM_API_ARTIFACT_STORE", "S3")), needs("LLM_API_ARTIFACT_BUCKET"));
+    let s3 = named.with("LLM_API_ARTIFACT_STORE", "s3");
+    assert_eq!(problems(&s3), needs(keys));
+    let half = s3.clone().with("LLM_API_ARTIFACT_S3_ACCESS_KEY_ID", "id");
+    let lambda = |sources: Sources| {
+        let keys = sources.with("AWS_ACCESS_KEY_ID", "ASIA").with("AWS_SECRET_ACCESS_KEY", "hunter2");
+        keys.with("AWS_SESSION_TOKEN", "hunter3").with("AWS_REGION", "eu-central-1")
+    };
+    assert_eq!(problems(&lambda(half.clone())), needs(keys), "half of ours and half of theirs is no credential");
+
+    let bucket = load(&lambda(s3.clone())).artifacts.bucket.expect("a bucket");
+    assert_eq!((bucket.name.as_str(), bucket.endpoint, bucket.region.as_str()), ("files", None, "eu-central-1"));
+    assert_eq!(bucket.access_key_id, "ASIA");
+    assert_eq!(exposed(Some(&bucket.secret_access_key)), Some("hunter2"));
+    assert_eq!(exposed(bucket.session_token.as_ref()), Some("hunter3"));
+
+    let own = half.with("LLM_API_ARTIFACT_S3_SECRET_ACCESS_KEY", "hunter4");
+    let own = own.with("LLM_API_ARTIFACT_S3_ENDPOINT", "http://127.0.0.1:9000/");
+    let own = own.with("LLM_API_ARTIFACT_S3_REGION", "auto");
+    let bucket = load(&lambda(own)).artifacts.bucket.expect("a bucket");
+    assert_eq!((bucket.endpoint.as_deref(), bucket.region.as_str()), (Some("http://127.0.0.1:9000"), "auto"));
+    assert_eq!((bucket.access_key_id.as_str(), bucket.session_token.is_none()), ("id", true));
+    assert!(!format!("{bucket:?}").contains("hunter"), "{bucket:?}");
+
+    let wrong = bare().with("LLM_API_ARTIFACT_STORE", "disk").with("LLM_API_ARTIFACT_MAX_TOTAL_MB", "0");
+    assert_eq!(
+        problems(&wrong),
+        [
+            "LLM_API_ARTIFACT_STORE (environment) must be local or s3, not `disk`",
+            "LLM_API_ARTIFACT_MAX_TOTAL_MB (environment) must be a whole number from 1 to 1073741824, not `0`",
+        ]
+    );
 }
 
 #[test]
