@@ -63,6 +63,7 @@ pub(crate) async fn run(config: Config, under_systemd: bool) -> Result<(), Exit>
     drop(listener);
     notify(NotifyState::Stopping);
     drain(graceful, &state, &stop_streams).await;
+    state.relay.close().await;
     store.close().await;
     tracing::info!("stopped");
     Ok(())
