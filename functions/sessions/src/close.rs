@@ -1,12 +1,13 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use llm_api_domain::Clock;
+use llm_api_relay::Relay;
 use llm_api_storage::Store;
 use llm_api_web::{ApiError, Caller, Generate, Json, Path, Query, native::session_id};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::view::SessionView;
+use crate::{delete_files, view::SessionView};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -28,6 +29,7 @@ struct Purged {
         (status = 404, body = llm_api_web::ErrorBody)))]
 pub(crate) async fn close(
     State(store): State<Store>,
+    State(relay): State<Relay>,
     State(clock): State<Clock>,
     caller: Caller<Generate>,
     Path(id): Path<String>,
@@ -36,8 +38,11 @@ pub(crate) async fn close(
     let not_found = || ApiError::session_not_found(&id);
     let session = session_id(&id)?;
     if query.purge {
-        let deleted = store.sessions().purge(caller.user, session).await?;
-        return if deleted { Ok(Json(Purged { id, deleted }).into_response()) } else { Err(not_found()) };
+        if !store.sessions().purge(caller.user, session).await? {
+            return Err(not_found());
+        }
+        delete_files(&relay, caller.user, session).await;
+        return Ok(Json(Purged { id, deleted: true }).into_response());
     }
     let session = store.sessions().close(caller.user, session, clock.now()).await?.ok_or_else(not_found)?;
     Ok(Json(SessionView::from(session)).into_response())

@@ -4,6 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use llm_api_app::Config;
 use llm_api_domain::{Clock, SessionId};
+use llm_api_relay::Relay;
 use llm_api_storage::{NewSession, Store};
 use llm_api_web::{ApiError, Caller, Generate, Json, OptionalJson};
 use serde::Deserialize;
@@ -28,13 +29,14 @@ pub(crate) struct CreateSession {
         (status = 422, body = llm_api_web::ErrorBody)))]
 pub(crate) async fn create(
     State(store): State<Store>,
+    State(relay): State<Relay>,
     State(clock): State<Clock>,
     State(config): State<Arc<Config>>,
     caller: Caller<Generate>,
     OptionalJson(body): OptionalJson<CreateSession>,
 ) -> Result<(StatusCode, Json<SessionView>), ApiError> {
     let now = clock.now();
-    clear_idle(&store, &config, now).await?;
+    clear_idle(&store, &relay, &config, now).await?;
     let session = NewSession {
         id: SessionId::new(now),
         user: caller.user,

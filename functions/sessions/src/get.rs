@@ -1,7 +1,8 @@
 use axum::extract::State;
 use llm_api_domain::Clock;
+use llm_api_relay::Relay;
 use llm_api_storage::Store;
-use llm_api_web::{ApiError, Caller, Generate, Json, Path, native::session_id};
+use llm_api_web::{ApiError, BaseUrl, Caller, Generate, Json, Path, native::session_id};
 
 use crate::{messages::messages, view::SessionView};
 
@@ -12,6 +13,8 @@ use crate::{messages::messages, view::SessionView};
 pub(crate) async fn get(
     State(store): State<Store>,
     State(clock): State<Clock>,
+    State(relay): State<Relay>,
+    base: BaseUrl,
     caller: Caller<Generate>,
     Path(id): Path<String>,
 ) -> Result<Json<SessionView>, ApiError> {
@@ -19,5 +22,6 @@ pub(crate) async fn get(
     let session = session.ok_or_else(|| ApiError::session_not_found(&id))?;
     store.sessions().touch(caller.user, session.id, clock.now()).await?;
     let exchanges = store.exchanges().list(caller.user, session.id, 0, i64::MAX).await?;
-    Ok(Json(SessionView::from(session).with(messages(exchanges, |id| id.to_string()))))
+    let messages = messages(exchanges, |file| base.join(&relay.artifacts().link(file).path));
+    Ok(Json(SessionView::from(session).with(messages)))
 }

@@ -12,7 +12,8 @@ mod reset;
 mod view;
 
 use llm_api_app::{AppState, Config};
-use llm_api_domain::Timestamp;
+use llm_api_domain::{SessionId, Timestamp, UserId};
+use llm_api_relay::Relay;
 use llm_api_storage::{Store, StoreError};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -34,9 +35,20 @@ const RETENTION_BATCH: i64 = 100;
 
 /// Deletes sessions that nobody has used for as long as the operator keeps them. Done where sessions are made and listed:
 /// a server that nobody uses does not grow.
-async fn clear_idle(store: &Store, config: &Config, now: Timestamp) -> Result<(), StoreError> {
-    if let Some(retention) = config.session_retention {
-        store.sessions().purge_idle(now - retention, RETENTION_BATCH).await?;
+async fn clear_idle(store: &Store, relay: &Relay, config: &Config, now: Timestamp) -> Result<(), StoreError> {
+    let Some(retention) = config.session_retention else { return Ok(()) };
+    if store.sessions().purge_idle(now - retention, RETENTION_BATCH).await? > 0
+        && let Err(error) = relay.artifacts().purge_expired(now).await
+    {
+        // They go with the next ones.
+        tracing::warn!(%error, "files of deleted sessions could not be deleted");
     }
     Ok(())
+}
+
+/// Deletes the files of a session whose exchanges are gone.
+async fn delete_files(relay: &Relay, user: UserId, session: SessionId) {
+    if let Err(error) = relay.artifacts().delete_of_session(user, session).await {
+        tracing::warn!(%error, session_id = %session, "files of a deleted session could not be deleted yet");
+    }
 }

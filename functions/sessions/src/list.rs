@@ -3,6 +3,7 @@ use std::{num::NonZeroU32, sync::Arc};
 use axum::extract::State;
 use llm_api_app::Config;
 use llm_api_domain::Clock;
+use llm_api_relay::Relay;
 use llm_api_storage::Store;
 use llm_api_web::{ApiError, Caller, Generate, Json, Query};
 use serde::{Deserialize, Serialize};
@@ -35,12 +36,13 @@ pub(crate) struct SessionList {
         (status = 422, body = llm_api_web::ErrorBody)))]
 pub(crate) async fn list(
     State(store): State<Store>,
+    State(relay): State<Relay>,
     State(clock): State<Clock>,
     State(config): State<Arc<Config>>,
     caller: Caller<Generate>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<SessionList>, ApiError> {
-    clear_idle(&store, &config, clock.now()).await?;
+    clear_idle(&store, &relay, &config, clock.now()).await?;
     let limit = query.limit.map_or(MOST, NonZeroU32::get).min(MOST);
     let from = query.cursor.unwrap_or(0);
     let mut sessions = store.sessions().list(caller.user, i64::from(limit) + 1, i64::from(from)).await?;

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use llm_api_artifacts::{Artifacts, ArtifactsConfig, Bucket, BucketConfig};
 use llm_api_crypto::{MasterKey, PasswordGate, TokenHash, Vault};
 use llm_api_domain::{Clock, ProviderId};
 use llm_api_relay::{Defaults, ProviderSettings, Relay, RelayConfig, ServerKey, StreamLimits};
@@ -31,6 +32,8 @@ pub enum StartError {
     },
     #[error("a setting holds an address that cannot be used: {0}")]
     Endpoint(#[from] EndpointError),
+    #[error("the bucket of LLM_API_ARTIFACT_BUCKET cannot be used: {0}")]
+    Bucket(String),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("the database failed while starting: {0}")]
@@ -45,7 +48,12 @@ impl StartError {
         match self {
             Self::Open(OpenError::HeldByAnother { .. }) => 75,
             Self::Open(error) if error.is_transient() => 1,
-            Self::Config(_) | Self::Open(_) | Self::Key(_) | Self::DataDir { .. } | Self::Endpoint(_) => 78,
+            Self::Config(_)
+            | Self::Open(_)
+            | Self::Key(_)
+            | Self::DataDir { .. }
+            | Self::Endpoint(_)
+            | Self::Bucket(_) => 78,
             Self::Client(_) | Self::Store(_) | Self::Random => 1,
         }
     }
@@ -93,9 +101,20 @@ pub async fn open(
     // Before the database: what cannot work with these settings must not touch any data.
     let providers = providers(&config)?;
     let client = Client::new(&upstream(&config, &clock)?)?;
+    let bucket = bucket(&config, &client, &clock)?;
     let key = master_key(&config)?;
     let store = open_store(&config, mode, &clock).await?;
     let vault = vault(&config, key, &store, &clock).await?;
+    let artifacts = Artifacts::new(ArtifactsConfig {
+        store: store.clone(),
+        folder: config.data_dir.join("artifacts"),
+        bucket,
+        signer: vault.signer("artifact-link"),
+        link_life: config.artifacts.link_life,
+        max_total_bytes: config.artifacts.max_total_bytes,
+        inline_threshold_bytes: config.artifacts.inline_threshold_bytes,
+        clock: clock.clone(),
+    });
     let limits = StreamLimits::new(config.limits.max_streams, config.limits.max_streams_per_user);
     let relay = Relay::new(RelayConfig {
         store: store.clone(),
@@ -104,6 +123,7 @@ pub async fn open(
         clock: clock.clone(),
         providers,
         limits,
+        artifacts,
         defaults: Defaults { text: config.default_model.clone(), image: config.default_image_model.clone() },
         heartbeat: config.upstream.heartbeat,
         stop,
@@ -129,6 +149,20 @@ fn providers(config: &Config) -> Result<ProviderSettings, StartError> {
     });
     let allow = config.base_url_allow.iter().map(|origin| Origin::parse(origin)).collect::<Result<Vec<_>, _>>()?;
     Ok(ProviderSettings::new(&base_urls, config.local_base_url.as_deref(), server_keys.collect(), allow)?)
+}
+
+fn bucket(config: &Config, client: &Client, clock: &Clock) -> Result<Option<Bucket>, StartError> {
+    let Some(settings) = &config.artifacts.bucket else { return Ok(None) };
+    let bucket = BucketConfig {
+        name: settings.name.clone(),
+        endpoint: settings.endpoint.clone(),
+        region: settings.region.clone(),
+        access_key_id: settings.access_key_id.clone(),
+        secret_access_key: settings.secret_access_key.clone(),
+        session_token: settings.session_token.clone(),
+    };
+    let bucket = Bucket::new(&bucket, client.clone(), clock.clone());
+    bucket.map(Some).map_err(|error| StartError::Bucket(error.to_string()))
 }
 
 fn upstream(config: &Config, clock: &Clock) -> Result<UpstreamConfig, StartError> {

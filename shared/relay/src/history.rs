@@ -1,5 +1,7 @@
 //! What of a session is sent upstream: as much of its end as the model can read.
 
+use std::time::Duration;
+
 use llm_api_domain::{ExchangeId, SessionId, SessionStatus, UserId};
 use llm_api_storage::{Session, StoredTurn};
 
@@ -16,6 +18,9 @@ const TOKENS_PER_MESSAGE: usize = 8;
 const TOKENS_PER_IMAGE: usize = 1600;
 /// Left free for the reply where the request does not say how long it may get.
 const REPLY_TOKENS: usize = 1024;
+
+/// A use that is noted already is not noted again so soon.
+const NOTED_FOR: Duration = Duration::from_mins(1);
 
 /// The turn that a new reply takes the place of.
 #[derive(Clone, Copy, Debug)]
@@ -78,14 +83,19 @@ fn budget(context: usize, call: &GenerateCall, system: Option<&str>) -> usize {
 }
 
 impl Relay {
-    /// The session that a call names.
+    /// The session that a call names. Its use is noted before the reply, which may take long: a session in use must not
+    /// be cleared away as an idle one.
     pub(crate) async fn open_session(&self, user: UserId, id: SessionId) -> Result<Session, RelayError> {
         let session = self.0.config.store.sessions().get(user, id).await?;
         let session = session.ok_or_else(|| RelayError::SessionNotFound(id.to_string()))?;
-        match session.status {
-            SessionStatus::Active => Ok(session),
-            SessionStatus::Closed => Err(RelayError::SessionClosed),
+        if session.status == SessionStatus::Closed {
+            return Err(RelayError::SessionClosed);
         }
+        let now = self.0.config.clock.now();
+        if now.since(session.last_used_at) > NOTED_FOR {
+            self.0.config.store.sessions().touch(user, id, now).await?;
+        }
+        Ok(session)
     }
 
     /// Reads as much of the session's end as `target` can read beside the call itself.

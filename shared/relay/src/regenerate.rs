@@ -1,6 +1,6 @@
 //! The last exchange of a session once more.
 
-use llm_api_domain::SessionId;
+use llm_api_domain::{ProviderId, SessionId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -41,13 +41,12 @@ impl Relay {
             call.selection_mode,
             Some(SelectionMode::Auto | SelectionMode::FreeOnly | SelectionMode::CommercialOnly)
         );
-        let same = (!chosen_anew && !last.model.is_empty()).then_some(last.model);
-        let provider = same.is_some().then_some(last.provider);
+        let same = (!chosen_anew && !last.model.is_empty()).then(|| whole_name(&last.provider, last.model));
         Ok(GenerateCall {
             subject: call.subject,
             endpoint: "regenerate",
             modality: last.modality,
-            provider: if call.model.is_none() { provider } else { None },
+            provider: None,
             model: call.model.or(same),
             selection_mode: call.selection_mode.unwrap_or_default(),
             system_prompt: None,
@@ -58,5 +57,13 @@ impl Relay {
             replaces: Some(Replaced { exchange: last.id, sequence: last.sequence }),
             state_tokens: None,
         })
+    }
+}
+
+/// The name that leads to this provider, whatever colons the model's own has. Imported exchanges may not tell of any.
+fn whole_name(provider: &str, model: String) -> String {
+    match provider.parse::<ProviderId>() {
+        Ok(provider) => format!("{provider}:{model}"),
+        Err(_) => model,
     }
 }

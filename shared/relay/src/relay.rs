@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use llm_api_artifacts::Artifacts;
 use llm_api_crypto::Vault;
 use llm_api_domain::{Clock, ProviderId, RequestId, TokenId, UserId};
 use llm_api_storage::Store;
@@ -30,6 +31,8 @@ pub struct RelayConfig {
     pub clock: Clock,
     pub providers: ProviderSettings,
     pub limits: StreamLimits,
+    /// Takes images that are too large for a reply.
+    pub artifacts: Artifacts,
     /// For requests that name no model, and users and operators who set none.
     pub defaults: Defaults,
     /// A stream that is silent for so long gets a comment, so that nobody on the way closes it.
@@ -68,6 +71,10 @@ impl Relay {
     /// How many streams are open now.
     pub fn open_streams(&self) -> usize {
         self.0.config.limits.open()
+    }
+
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.0.config.artifacts
     }
 
     pub fn vault(&self) -> &Vault {

@@ -24,6 +24,8 @@ pub(crate) struct Transcript {
     pub(crate) text: String,
     /// `None` for a request without a session, and once it is stored.
     exchange: Option<Box<NewExchange>>,
+    /// Whether the exchange is as it is to be stored.
+    is_finished: bool,
 }
 
 impl Transcript {
@@ -53,7 +55,7 @@ impl Transcript {
                 created_at: now,
             })
         });
-        Self { relay: relay.clone(), text: String::new(), exchange }
+        Self { relay: relay.clone(), text: String::new(), exchange, is_finished: false }
     }
 
     /// A stand-in answers.
@@ -74,9 +76,12 @@ impl Transcript {
     /// Stores the exchange and waits for it. What cannot be stored now is tried again behind the reply's back, and the
     /// sentence says so.
     pub(crate) async fn store(&mut self, ending: Ending<'_>) -> Option<String> {
-        let exchange = self.finish(ending)?;
+        self.finish(ending);
         let store = &self.relay.0.config.store;
-        match store.exchanges().record(&exchange).await {
+        let recorded = store.exchanges().record(self.exchange.as_deref()?).await;
+        // Not before: the client may leave while the database works, and then `drop` still has it.
+        let exchange = self.exchange.take()?;
+        match recorded {
             Ok(Recorded::Stored) => None,
             Ok(Recorded::SessionGone) => Some("The session was deleted while this reply was made".to_owned()),
             Err(error) => {
@@ -103,8 +108,8 @@ impl Transcript {
         !self.text.is_empty() && self.exchange.as_ref().is_some_and(|exchange| exchange.replaces.is_none())
     }
 
-    fn finish(&mut self, ending: Ending<'_>) -> Option<Box<NewExchange>> {
-        let mut exchange = self.exchange.take()?;
+    fn finish(&mut self, ending: Ending<'_>) {
+        let Some(exchange) = &mut self.exchange else { return };
         exchange.reply = match exchange.modality {
             Modality::Text => Some(std::mem::take(&mut self.text)),
             Modality::Image | Modality::ThreeD => None,
@@ -112,15 +117,18 @@ impl Transcript {
         exchange.status = ending.status;
         exchange.finish_reason = ending.finish_reason.map(str::to_owned);
         exchange.error_code = ending.error_code.map(str::to_owned);
-        Some(exchange)
+        self.is_finished = true;
     }
 }
 
 impl Drop for Transcript {
     /// The client has left.
     fn drop(&mut self) {
-        if self.is_worth_keeping()
-            && let Some(exchange) = self.finish(Self::incomplete("client_left"))
+        if self.is_worth_keeping() {
+            self.finish(Self::incomplete("client_left"));
+        }
+        if self.is_finished
+            && let Some(exchange) = self.exchange.take()
         {
             self.relay.0.config.store.exchanges().record_later(*exchange);
         }

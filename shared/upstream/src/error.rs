@@ -303,6 +303,24 @@ mod tests {
     }
 
     #[test]
+    fn googles_quota_of_a_day_is_not_its_quota_of_a_minute() {
+        let judged = |ids: &[&str]| {
+            let violations: Vec<_> = ids.iter().map(|id| serde_json::json!({ "quotaId": id })).collect();
+            let body = serde_json::json!({"error": {
+                "code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED",
+                "details": [{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations}],
+            }});
+            match UpstreamError::from_error_body(body.to_string().as_bytes(), None) {
+                UpstreamError::RateLimited { insufficient_quota, .. } => insufficient_quota,
+                other => panic!("no limit: {other:?}"),
+            }
+        };
+        let (minute, day) = ("RequestsPerMinutePerProjectPerModel", "RequestsPerDayPerProjectPerModel-FreeTier");
+        assert!(!judged(&[]) && !judged(&[minute]));
+        assert!(judged(&[day]) && judged(&[minute, day]));
+    }
+
+    #[test]
     fn what_a_400_may_mean_instead() {
         let judged = |body: &str| {
             let detail = Detail::parse(body.as_bytes(), None);

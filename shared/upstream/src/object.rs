@@ -20,7 +20,7 @@ fn due() -> Due {
 impl Client {
     /// Stores `bytes`. `endpoint` is where `url` leads; `url` is signed for this alone.
     pub async fn put_object(&self, endpoint: &Endpoint, url: Url, bytes: Bytes) -> Result<(), UpstreamError> {
-        let request = Request::open(Method::PUT, url).body(bytes).accept("*/*");
+        let request = Request::open(Method::PUT, url).bytes(bytes).accept("*/*");
         self.ask(endpoint, &request, due()).await.map(drop)
     }
 

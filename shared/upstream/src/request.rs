@@ -21,6 +21,8 @@ pub(crate) struct Request<'a> {
     /// Taken out of what the provider says.
     secret: Option<&'a SecretString>,
     body: Option<Bytes>,
+    /// Of the body.
+    media_type: &'static str,
     accept: &'static str,
 }
 
@@ -33,13 +35,29 @@ impl<'a> Request<'a> {
     ) -> Result<Self, UpstreamError> {
         let headers = AuthHeaders::new(family, auth)?;
         let secret = auth.map(|auth| &auth.secret);
-        Ok(Self { method, url, headers, secret, body: None, accept: "application/json" })
+        Ok(Self {
+            method,
+            url,
+            headers,
+            secret,
+            body: None,
+            media_type: "application/json",
+            accept: "application/json",
+        })
     }
 
     /// Without a credential.
     pub(crate) fn open(method: Method, url: Url) -> Self {
         let (url, headers) = (Cow::Owned(url), AuthHeaders::NONE);
-        Self { method, url, headers, secret: None, body: None, accept: "application/json" }
+        Self {
+            method,
+            url,
+            headers,
+            secret: None,
+            body: None,
+            media_type: "application/json",
+            accept: "application/json",
+        }
     }
 
     /// With a JSON text for a body.
@@ -52,6 +70,12 @@ impl<'a> Request<'a> {
     pub(crate) fn json(self, value: &impl Serialize) -> Self {
         // Strings, numbers and string keys always have a JSON form.
         self.body(serde_json::to_vec(value).unwrap_or_default().into())
+    }
+
+    /// With bytes of no particular form for a body.
+    pub(crate) fn bytes(mut self, body: Bytes) -> Self {
+        self.media_type = "application/octet-stream";
+        self.body(body)
     }
 
     pub(crate) fn accept(mut self, media_type: &'static str) -> Self {
@@ -70,7 +94,7 @@ impl<'a> Request<'a> {
         headers.insert(ACCEPT, HeaderValue::from_static(self.accept));
         self.headers.add_to(headers);
         if let Some(body) = &self.body {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
             *request.body_mut() = Some(body.clone().into());
         }
         request

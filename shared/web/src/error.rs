@@ -75,6 +75,11 @@ impl ApiError {
         Self::new(status, code.clone(), Detail::Coded { code, message: message.into() })
     }
 
+    /// 410: it was there, and will not come back.
+    pub fn gone(what: &str) -> Self {
+        Self::text(StatusCode::GONE, "expired", format!("{what} expired"))
+    }
+
     /// 400 with a plain sentence.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::text(StatusCode::BAD_REQUEST, "bad_request", message)

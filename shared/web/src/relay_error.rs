@@ -47,6 +47,7 @@ impl From<RelayError> for ApiError {
 fn upstream(provider: ProviderId, code: &'static str, error: UpstreamError) -> ApiError {
     let message = format!("{provider}: {error}");
     let answer = |status| ApiError::coded(status, code, message.clone());
+    let is_too_long = error.is_context_length();
     match error {
         UpstreamError::Unreachable { .. } | UpstreamError::BadResponse { .. } | UpstreamError::Died { .. } => {
             answer(StatusCode::BAD_GATEWAY).with_cause(error)
@@ -62,6 +63,8 @@ fn upstream(provider: ProviderId, code: &'static str, error: UpstreamError) -> A
             "model_not_found",
             format!("Model not found: {provider} says: {}", detail.message),
         ),
+        // One word for all: not every provider has one.
+        UpstreamError::Refused { detail, .. } if is_too_long => refused("context_length_exceeded", message, detail),
         UpstreamError::Refused { detail, .. } => refused(code, message, detail),
     }
 }
