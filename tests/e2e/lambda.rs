@@ -117,6 +117,78 @@ each_db! {
         }
     }
 
+    async fn a_conversation_goes_on_in_another_function(database: Database) {
+        let (site, ada, users) = installation(database, &[("API_KEY", "the-key-of-the-service")]).await;
+        let keys = Function::start(&site, "provider-keys", &[]).await;
+        store_key(&keys, &ada).await;
+        let sessions = Function::start(&site, "sessions", &STREAM).await;
+        let made = sessions.call(Method::POST, "/v1/sessions", &ada, json!({ "title": "Travels" })).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        let id = made.json()["id"].as_str().expect("an id").to_owned();
+        let path = format!("/v1/sessions/{id}");
+        let ask = |stream: bool| {
+            json!({ "model": "openai:counts", "modality": "text", "stream": stream, "input": { "prompt": "Where to?" } })
+        };
+        let first = sessions.call(Method::POST, &format!("{path}/generate"), &ada, ask(false)).await.json();
+        assert_eq!(first["output"]["text"], "turns: 1 user", "{first}");
+
+        // A fresh instance of the same group, as the gateway may choose.
+        let sessions = Function::start(&site, "sessions", &STREAM).await;
+        let streamed = sessions.call(Method::POST, &format!("{path}/generate"), &ada, ask(true)).await.text();
+        assert!(streamed.contains("3 ") && streamed.ends_with("data: [DONE]\n\n"), "{streamed}");
+        let again = sessions.call(Method::POST, &format!("{path}/regenerate"), &ada, Value::Null).await.json();
+        assert_eq!(again["output"]["text"], "turns: 3 user assistant user", "{again}");
+        let session = sessions.call(Method::GET, &path, &ada, Value::Null).await.json();
+        assert_eq!((&session["title"], &session["message_count"]), (&json!("Travels"), &json!(2)));
+        assert_eq!(session["messages"].as_array().map(Vec::len), Some(4), "{session}");
+
+        let request = again["request_id"].as_str().expect("an id");
+        let requests = Function::start(&site, "requests", &[]).await;
+        let status = requests.call(Method::GET, &format!("/v1/requests/{request}/status"), &ada, Value::Null).await;
+        assert_eq!(status.json()["status"], "completed");
+        let admin = Function::start(&site, "admin", &[]).await;
+        let stats = admin.call(Method::GET, "/v1/stats", "the-key-of-the-service", Value::Null).await.json();
+        assert_eq!((&stats["request_count"], &stats["provider_counts"]["openai"]), (&json!(3), &json!(3)), "{stats}");
+        assert_eq!(admin.call(Method::GET, "/metrics", &ada, Value::Null).await.status, 403);
+        let artifacts = Function::start(&site, "artifacts", &STREAM).await;
+        let unknown = artifacts.call(Method::GET, &format!("/v1/artifacts/{id}"), &ada, Value::Null).await;
+        assert_eq!((unknown.status.as_u16(), &unknown.json()["detail"]), (404, &json!("Artifact not found")));
+        drop(users);
+    }
+
+    async fn one_function_ends_what_runs_in_another(database: Database) {
+        let (site, ada, _users) = installation(database, &[]).await;
+        let keys = Function::start(&site, "provider-keys", &[]).await;
+        store_key(&keys, &ada).await;
+        let generate = Function::start(&site, "generate", &STREAM).await;
+        let requests = Function::start(&site, "requests", &[]).await;
+        let id = "0b7e1a52-6d0f-4e4b-9a53-2f1f3c1d9e77";
+        let body = json!({
+            "model": "openai:slow-stream", "modality": "text", "stream": true, "request_id": id,
+            "input": { "prompt": "Hello you" },
+        });
+        let authorization = format!("Bearer {ada}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let mut stream = generate.runtime.begin(&Method::POST, "/v1/generate", &headers, &body.to_string()).await;
+        let mut seen = String::new();
+        while !seen.contains("\"You \"") {
+            let chunk = stream.next_chunk().await.expect("events before the provider is done");
+            seen.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+        }
+        let path = format!("/v1/requests/{id}");
+        let running = requests.call(Method::GET, &format!("{path}/status"), &ada, Value::Null).await.json();
+        assert_eq!(running["status"], "running", "{running}");
+        let cancelled = requests.call(Method::POST, &format!("{path}/cancel"), &ada, Value::Null).await.json();
+        assert_eq!((&cancelled["cancelled"], &cancelled["status"]), (&json!(true), &json!("cancelled")));
+        while let Some(chunk) = stream.next_chunk().await {
+            seen.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+        }
+        assert!(seen.contains("request_cancelled") && seen.ends_with("data: [DONE]\n\n"), "{seen}");
+        site.provider.wait_until_closed().await;
+        let status = requests.call(Method::GET, &format!("{path}/status"), &ada, Value::Null).await.json();
+        assert_eq!(status["status"], "cancelled", "{status}");
+    }
+
     async fn an_error_keeps_its_status_where_replies_are_streamed(database: Database) {
         let (site, ada, _users) = installation(database, &[]).await;
         let openai = Function::start(&site, "openai", &STREAM).await;
@@ -127,7 +199,7 @@ each_db! {
 
     async fn a_function_never_migrates(database: Database) {
         let site = Site::new(database).await;
-        for name in ["health", "users", "provider-keys", "models", "generate", "openai"] {
+        for (name, _) in llm_api::api::groups() {
             let mut function = Function::start(&site, name, &[]).await;
             assert_eq!(function.process.wait().await, 1);
             let stderr = function.process.stderr();

@@ -56,6 +56,8 @@ each_db! {
         let lines: Vec<Value> =
             log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
         assert!(lines.iter().any(|line| line["level"] == "DEBUG"), "a log of everything");
+        let routes = |line: &&Value| line["message"] == "answered" && line["route"] == "unmatched";
+        assert_eq!(lines.iter().find(routes), None, "a refusal names its route, too");
         for id in &ids {
             let found = lines.iter().filter(|line| line["message"] == "answered" && line.to_string().contains(id));
             assert_eq!(found.count(), 1, "{id}");
@@ -71,5 +73,22 @@ each_db! {
             let leak = log.lines().find(|line| line.contains(secret));
             assert_eq!(leak, None, "{secret}");
         }
+    }
+
+    async fn administrators_read_the_log_over_http(database: Database) {
+        let site = Site::new(database).await;
+        let server = site.start().await;
+        let http = server.http();
+        site.run(&["user", "create", "--username", "root", "--admin", "--password-stdin"], &format!("{PASSWORD}\n"))
+            .await
+            .expect(0);
+        let root = sign_in(&http, "root").await;
+        let asked = get(&http, &root, "/v1/users/me").await.header("x-request-id").to_owned();
+        let logs = get(&http, &root, "/v1/logs?n=1").await.json().await;
+        let [line] = logs["logs"].as_array().expect("lines").as_slice() else { panic!("{logs}") };
+        assert_eq!((&line["level"], &line["name"]), (&json!("INFO"), &json!("llm_api_web::edge")));
+        let msg = line["msg"].as_str().expect("a message");
+        assert!(msg.starts_with("answered method=GET ") && msg.ends_with(&format!("request_id={asked}")), "{msg}");
+        assert!(line["ts"].as_f64().is_some_and(|ts| ts > 1_700_000_000.0), "{line}");
     }
 }

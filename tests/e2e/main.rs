@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a story fails by panicking")]
 
 mod commands;
+mod conversation;
 mod edge;
 mod first_run;
 mod kill9;

@@ -75,7 +75,7 @@ pub(crate) async fn list(
         .into_iter()
         .map(ModelInfo::new)
         .filter(|model| query.modality.is_none_or(|wanted| wanted == model.modality))
-        .filter_map(|model| if seen.insert(model.id.clone()) { Some(model) } else { model.as_hidden_default() })
+        .filter_map(|model| if seen.insert(model.id.clone()) { Some(model) } else { model.prefixed_if_default() })
         .collect();
     let from = first(&query, &models).min(models.len());
     let to = from.saturating_add(query.limit.map_or(usize::MAX, NonZeroUsize::get)).min(models.len());

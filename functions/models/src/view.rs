@@ -104,7 +104,7 @@ impl ModelInfo {
     }
 
     /// What a list shows of a model whose plain name leads to another provider: nothing, unless it is the default.
-    pub(crate) fn as_hidden_default(self) -> Option<Self> {
+    pub(crate) fn prefixed_if_default(self) -> Option<Self> {
         self.is_default.then(|| Self { id: format!("{}:{}", self.provider, self.id), ..self })
     }
 

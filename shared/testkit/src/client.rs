@@ -78,7 +78,9 @@ impl HttpRequest {
 
     pub fn header(mut self, name: impl TryInto<HeaderName, Error: std::fmt::Debug>, value: &str) -> Self {
         let name = name.try_into().expect("a header name");
-        self.request.headers_mut().append(name, HeaderValue::from_str(value).expect("a header value"));
+        // Bytes, not a text: a header may hold more than ASCII.
+        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header value");
+        self.request.headers_mut().append(name, value);
         self
     }
 

@@ -104,14 +104,12 @@ impl Edge {
     }
 
     fn reached(&self, peer: Option<PeerAddress>, request: &Request<Body>) -> Reached {
-        match &self.state.public_url {
-            Some(url) => Reached::At(Arc::clone(url)),
-            None => {
-                let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
-                let proxy = peer.map(|PeerAddress(peer)| peer);
-                Reached::Over { https: https || self.state.trusted_proxies.says_https(proxy, request.headers()) }
-            }
+        if let Some(url) = &self.state.public_url {
+            return Reached::At(Arc::clone(url));
         }
+        let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
+        let proxy = peer.map(|PeerAddress(peer)| peer);
+        Reached::Over { https: https || self.state.trusted_proxies.says_https(proxy, request.headers()) }
     }
 
     async fn answer(mut self, mut request: Request<Body>) -> Response {
