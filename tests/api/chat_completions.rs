@@ -151,8 +151,9 @@ each_db! {
             ("openai:echo", "provider_not_configured", "openai"),
             ("gpt-4o", "provider_not_configured", "openai"),
             ("custom:echo", "provider_not_configured", "custom"),
-            ("claude-3-7-sonnet-20250219", "unsupported_provider", "anthropic"),
-            ("google:gemini-2.0-flash", "unsupported_provider", "google"),
+            ("claude-3-7-sonnet-20250219", "provider_not_configured", "anthropic"),
+            ("google:gemini-2.0-flash", "provider_not_configured", "google"),
+            ("other:echo", "unsupported_provider", "other"),
         ] {
             let reply = ask(&app, &ada, model).await;
             assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{model}");
@@ -161,6 +162,13 @@ each_db! {
             assert!(error["message"].as_str().is_some_and(|text| text.contains(name)), "{error}");
         }
         assert!(app.provider.requests().is_empty());
+        for (provider, model) in [("anthropic", "claude-echo"), ("google", "google:echo")] {
+            app.store_key(&ada.token, provider, "key-of-ada-0001").await;
+            let error = error_of(ask(&app, &ada, model).await).await;
+            assert_eq!(error["code"], "unsupported_provider", "{model}");
+            let told = error["message"].as_str().unwrap_or_default();
+            assert!(told.contains(provider) && told.contains("/v1/generate"), "{told}");
+        }
     }
 
     async fn a_users_own_server_and_the_operators_are_reached_by_prefix(database: Database) {

@@ -10,6 +10,13 @@ import sqlite3, sys
 with sqlite3.connect(sys.argv[1], timeout=20) as connection:
     assert connection.execute(sys.argv[2]).rowcount == 1
 ";
+/// Runs one statement and prints its rows.
+const SQLITE_ROWS: &str = "
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=20) as connection:
+    for row in connection.execute(sys.argv[2]):
+        print(*row, sep='|')
+";
 
 #[derive(Debug)]
 pub(crate) struct OpenDatabase {
@@ -45,6 +52,20 @@ impl OpenDatabase {
                 assert_eq!(done.stdout.trim(), "UPDATE 1");
             }
         }
+    }
+
+    /// Runs one statement; answers its rows, one a line, with the columns parted by `|`.
+    pub(crate) async fn query(&self, sql: &str) -> String {
+        let done = match self.database {
+            Database::Sqlite => {
+                let file = self.dir.path().join("llm-api.db");
+                self.run("python3", &["-c", SQLITE_ROWS, &file.display().to_string(), sql]).await
+            }
+            Database::Postgres => {
+                self.run("psql", &["-XqAt", "-v", "ON_ERROR_STOP=1", "-d", &self.url, "-c", sql]).await
+            }
+        };
+        done.stdout
     }
 
     /// Every byte that is stored: SQLite's files with what deleted rows left in them, or a dump. Ends the server's

@@ -60,7 +60,7 @@ each_db! {
                 "selected_model": "echo", "selected_provider": "openai",
                 "fallback_used": false, "fallback_reason": null,
             },
-            "credits_status": null,
+            "credits_status": { "provider": "openai", "status": "available", "remaining": null, "reset_at": null },
             "output": { "text": "You said: Hello", "images": null, "mesh": null, "artifacts": null },
             "usage": { "prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18 },
             "finish_reason": "stop",
@@ -156,6 +156,14 @@ each_db! {
         }
     }
 
+    async fn a_default_by_its_name_alone_goes_to_the_provider_that_the_name_tells(database: Database) {
+        let (app, ada) = start(database, &[]).await;
+        app.provider.serve_also("llama-3.1-8b-instant");
+        app.store_key(&ada.token, "groq", "gsk-adas-key").await;
+        assert_eq!(chosen(ask(&app, &ada, hello(None)).await).await, "groq:llama-3.1-8b-instant");
+        assert_eq!(app.provider.last_request().header("authorization"), "Bearer gsk-adas-key");
+    }
+
     async fn the_provider_may_stand_in_a_field_of_its_own(database: Database) {
         let (app, ada) = start(database, &[("DEFAULT_MODEL", "unicode")]).await;
         app.store_key(&ada.token, "mistral", "adas-mistral-key").await;
@@ -169,7 +177,7 @@ each_db! {
         body["provider"] = "Mistral".into();
         assert_eq!(chosen(ask(&app, &ada, body).await).await, "mistral:echo", "its first model");
 
-        for (provider, model) in [("nonsense", Some("echo")), ("nonsense", None), ("anthropic", Some("echo"))] {
+        for (provider, model) in [("nonsense", Some("echo")), ("nonsense", None), ("other", Some("echo"))] {
             let mut body = hello(model);
             body["provider"] = provider.into();
             let (status, code, detail) = refused(ask(&app, &ada, body).await).await;
@@ -178,6 +186,9 @@ each_db! {
                 "code": "unsupported_provider", "message": format!("Provider '{provider}' is not supported here"),
             }));
         }
+        let mut body = hello(Some("echo"));
+        body["provider"] = "anthropic".into();
+        assert_eq!(refused(ask(&app, &ada, body).await).await.1, "provider_not_configured", "no key is stored for it");
     }
 
     async fn free_means_the_operators_own_server(database: Database) {
@@ -185,12 +196,15 @@ each_db! {
         let (app, ada) = start(database, &[("LOCAL_BASE_URL", &local.base_url()), ("DEFAULT_MODEL", "unicode")]).await;
         for (mode, expected) in [
             ("free_only", "local:echo"), ("commercial_only", "openai:unicode"), ("auto", "openai:unicode"),
-            ("model", "openai:unicode"),
         ] {
             let mut body = hello(None);
             body["selection_mode"] = mode.into();
             assert_eq!(chosen(ask(&app, &ada, body).await).await, expected, "{mode}");
         }
+        let mut body = hello(None);
+        body["selection_mode"] = "model".into();
+        let (status, code, detail) = refused(ask(&app, &ada, body).await).await;
+        assert_eq!((status, code.as_str(), &detail["code"]), (400, "model_required", &json!("model_required")));
         let mut body = hello(Some("local:unicode"));
         body["selection_mode"] = "commercial_only".into();
         assert_eq!(chosen(ask(&app, &ada, body).await).await, "local:unicode", "a model that is named wins");
@@ -229,15 +243,18 @@ each_db! {
         }
     }
 
-    async fn only_text_can_be_made_here(database: Database) {
+    async fn what_nobody_here_can_make_is_refused(database: Database) {
         let (app, ada) = start(database, &[]).await;
-        for modality in ["3d", "image"] {
-            let mut body = hello(Some("openai:echo"));
+        app.store_key(&ada.token, "mistral", "adas-mistral-key").await;
+        let asked = app.provider.requests().len();
+        for (modality, model) in [("3d", Some("openai:echo")), ("3d", None), ("image", Some("mistral:echo"))] {
+            let mut body = hello(model);
             body["modality"] = modality.into();
             let (status, code, detail) = refused(ask(&app, &ada, body).await).await;
-            assert_eq!((status, code.as_str()), (400, "unsupported_modality"));
+            assert_eq!((status, code.as_str()), (400, "unsupported_modality"), "{modality} {model:?}");
             assert_eq!((&detail["code"], detail["message"].is_string()), (&json!("unsupported_modality"), true));
         }
+        assert_eq!(app.provider.requests().len(), asked, "no provider was asked");
     }
 
     async fn a_session_that_is_not_there_is_named(database: Database) {
@@ -268,8 +285,9 @@ each_db! {
         let (status, code, detail) = refused(ask(&app, &ada, hello(Some("groq:echo"))).await).await;
         assert_eq!((status, code.as_str()), (400, "provider_not_configured"));
         assert!(detail["message"].as_str().is_some_and(|text| text.contains("groq")), "{detail}");
-        let (status, code, _) = refused(ask(&app, &ada, hello(Some("claude-3-7-sonnet-20250219"))).await).await;
-        assert_eq!((status, code.as_str()), (400, "unsupported_provider"));
+        let (status, code, detail) = refused(ask(&app, &ada, hello(Some("claude-3-7-sonnet-20250219"))).await).await;
+        assert_eq!((status, code.as_str()), (400, "provider_not_configured"));
+        assert!(detail["message"].as_str().is_some_and(|text| text.contains("anthropic")), "{detail}");
     }
 
     async fn a_body_over_the_limit_is_refused(database: Database) {

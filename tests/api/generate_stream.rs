@@ -1,7 +1,7 @@
 //! The native endpoint, streamed: the grammar that the Dart and Python clients read.
 
 use http::StatusCode;
-use llm_api_domain::RequestStatus;
+use llm_api_domain::{RequestId, RequestStatus};
 use llm_api_testkit::{HttpReply, Person, TestApp, UNICODE, each_db};
 use serde_json::{Value, json};
 
@@ -40,10 +40,10 @@ fn text_of(events: &[Value]) -> String {
     events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
 }
 
-fn selected(model: &str) -> Value {
+fn selected(model: &str, id: RequestId) -> Value {
     json!({
-        "event": "model_selected", "model": model, "model_name": model, "modality": "text", "provider": "openai",
-        "fallback_used": false, "fallback_reason": null,
+        "event": "model_selected", "request_id": id.to_string(), "model": model, "model_name": model,
+        "modality": "text", "provider": "openai", "fallback_used": false, "fallback_reason": null,
     })
 }
 
@@ -57,11 +57,13 @@ each_db! {
         let id = request_id(&reply);
         let said = |text: &str| json!({ "choices": [{ "delta": { "content": text } }] });
         assert_eq!(events(&reply.data().await), [
-            selected("echo"),
+            selected("echo", id),
             said("You "), said("said: "), said("big "), said("wide "), said("world"),
             json!({
                 "event": "completed", "request_id": id.to_string(), "session_id": null, "finish_reason": "stop",
                 "usage": { "prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18 },
+                "state_tokens": null, "warnings": null,
+                "credits_status": { "provider": "openai", "status": "available", "remaining": null, "reset_at": null },
             }),
         ]);
         let sent = app.provider.last_request().body;
@@ -84,7 +86,8 @@ each_db! {
         let (app, ada) = start(database, &[]).await;
         let mut reply = ask(&app, &ada, "openai:slow-stream").await;
         let first = next_event(&mut reply).await;
-        assert_eq!(serde_json::from_str::<Value>(&first["data: ".len()..]).expect("JSON"), selected("slow-stream"));
+        let first: Value = serde_json::from_str(&first["data: ".len()..]).expect("JSON");
+        assert_eq!(first, selected("slow-stream", request_id(&reply)));
         assert_eq!(next_event(&mut reply).await, r#"data: {"choices":[{"delta":{"content":"You "}}]}"#);
         app.provider.release();
         assert_eq!(text_of(&events(&reply.data().await)), "said: big wide world");
@@ -116,10 +119,11 @@ each_db! {
             let id = request_id(&reply);
             let events = events(&reply.data().await);
             let (error, before) = events.split_last().expect("an event");
-            assert_eq!(before[0], selected(model));
+            assert_eq!(before[0], selected(model, id));
             assert_eq!(text_of(before), text, "{model}");
             assert_eq!(error["error"]["code"], code, "{model}");
             assert!(error["error"]["message"].is_string(), "{error}");
+            assert_eq!(error["request_id"], id.to_string());
             assert!(error.get("output").is_none() && error.get("modality").is_none(), "{error}");
             let row = row_with(&app, &ada, id).await;
             assert_eq!((row.status, row.error_code.as_deref()), (status, Some(code)), "{model}");
@@ -136,7 +140,7 @@ each_db! {
         for (body, status, code) in [
             (with("model", "no-such-model"), 404, "model_not_found"),
             (with("model", "groq:echo"), 400, "provider_not_configured"),
-            (with("session_id", "5a4b"), 404, "not_found"),
+            (with("session_id", "5a4b"), 404, "session_not_found"),
             (with("modality", "3d"), 400, "unsupported_modality"),
             (with("input", "no object"), 422, "validation_error"),
         ] {

@@ -3,18 +3,32 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "stories and their helpers fail by panicking")]
 
 mod accounts;
+mod asking;
 mod auth;
 mod chat_completions;
 mod chat_stream;
+mod clients;
+mod conformance;
 mod database;
+mod document;
+mod fallback;
+mod families;
 mod generate;
 mod generate_stream;
 mod health;
+mod images;
 mod invites;
+mod isolation;
+mod local_models;
 mod models;
+mod odd_input;
+mod operations;
 mod provider_keys;
 mod raw_provider;
+mod requests;
 mod routes;
+mod selection;
+mod sessions;
 mod store;
 mod tokens;
 mod upstream_failures;

@@ -1,5 +1,6 @@
 //! The vault as its owners see it.
 
+mod credentials;
 mod refusals;
 mod secrecy;
 mod storing;

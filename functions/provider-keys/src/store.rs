@@ -120,6 +120,9 @@ async fn probe(
         return (KeyStatus::Unchecked, Some("A service account is kept, but cannot be used to generate".to_owned()));
     };
     match relay.probe(provider, endpoint, &auth).await {
+        Ok(_) if !provider.lists_models_by_key() => {
+            (KeyStatus::Unchecked, Some("The key is tried when it is used first".to_owned()))
+        }
         // Azure lists no deployments.
         Ok(0) => (KeyStatus::Valid, Some("The provider accepts the key".to_owned())),
         Ok(models) => (KeyStatus::Valid, Some(format!("The provider lists {models} models"))),

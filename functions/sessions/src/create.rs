@@ -40,7 +40,7 @@ pub(crate) async fn create(
     let session = NewSession {
         id: SessionId::new(now),
         user: caller.user,
-        title: body.title.map(title).transpose()?.filter(|title| !title.is_empty()),
+        title: body.title.as_deref().map(title).transpose()?.filter(|title| !title.is_empty()),
         system_prompt: body.system_prompt.filter(|prompt| !prompt.is_empty()),
     };
     let session = store.sessions().create(&session, now).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn create(
 }
 
 /// A title without blanks around it.
-pub(crate) fn title(text: String) -> Result<String, ApiError> {
+pub(crate) fn title(text: &str) -> Result<String, ApiError> {
     match text.chars().count() > MAX_TITLE {
         true => Err(ApiError::invalid_field("title", format!("at most {MAX_TITLE} characters"))),
         false => Ok(text.trim().to_owned()),

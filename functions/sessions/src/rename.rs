@@ -26,7 +26,7 @@ pub(crate) async fn rename(
     Json(body): Json<RenameSession>,
 ) -> Result<Json<SessionView>, ApiError> {
     let sessions = store.sessions();
-    let session = match body.title.map(title).transpose()? {
+    let session = match body.title.as_deref().map(title).transpose()? {
         Some(title) => sessions.rename(caller.user, session_id(&id)?, &title, clock.now()).await?,
         None => sessions.get(caller.user, session_id(&id)?).await?,
     };

@@ -207,6 +207,16 @@ impl Artifacts {
         self.remove_all(&artifacts).await
     }
 
+    /// Deletes some of the user's files; what is gone already, or somebody else's, is passed over.
+    pub async fn delete(&self, user: UserId, ids: &[ArtifactId]) -> Result<(), ArtifactError> {
+        for id in ids {
+            if let Some(artifact) = self.0.store.artifacts().get(user, *id).await? {
+                self.remove(artifact.id, artifact.store, &artifact.object_key, artifact.created_at).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes all files whose time is over at `now`. Gives how many there were. For maintenance.
     pub async fn purge_expired(&self, now: Timestamp) -> Result<u64, ArtifactError> {
         let mut purged = 0;

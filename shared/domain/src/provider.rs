@@ -127,6 +127,12 @@ impl ProviderId {
         !matches!(self, Self::Mistral)
     }
 
+    /// Whether the list of models is only for those with a good key, so that asking for it shows whether a key is one.
+    /// These two answer it to everybody.
+    pub const fn lists_models_by_key(self) -> bool {
+        !matches!(self, Self::Huggingface | Self::Openrouter)
+    }
+
     /// Whether the user can store a credential: everywhere but on the operator's own server.
     pub const fn takes_stored_key(self) -> bool {
         !matches!(self, Self::Local)

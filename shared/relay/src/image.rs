@@ -3,7 +3,7 @@
 use async_stream::stream;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::Stream;
-use llm_api_domain::{ExchangeStatus, ProviderId, RequestStatus, TokenUsage};
+use llm_api_domain::{ArtifactId, ExchangeStatus, ProviderId, RequestStatus, TokenUsage};
 use llm_api_upstream::{Image, ImageApi, ImageCall};
 use serde_json::{Map, Value, json};
 
@@ -60,6 +60,13 @@ impl Kept {
             ("artifacts".to_owned(), list(self.artifacts)),
         ])
     }
+}
+
+/// The files that an exchange's column tells of.
+fn files_in(column: &str) -> Vec<ArtifactId> {
+    let column: Value = serde_json::from_str(column).unwrap_or_default();
+    let files = column["artifacts"].as_array().into_iter().flatten();
+    files.filter_map(|file| file["id"].as_str()?.parse().ok()).collect()
 }
 
 /// The images API of a provider that has one.
@@ -202,7 +209,12 @@ impl Relay {
         let mut transcript = Transcript::new(self, call, target, call.session);
         transcript.output(&kept.column());
         let ending = Ending { status: ExchangeStatus::Completed, finish_reason: None, error_code: None };
-        warnings.extend(transcript.store(ending).await);
+        let replaced = self.files_replaced_by(call).await;
+        let trouble = transcript.store(ending).await;
+        if trouble.is_none() {
+            self.delete_replaced(call, &replaced).await;
+        }
+        warnings.extend(trouble);
         meter.settle(RequestStatus::Completed, None).await;
         Generated {
             request: call.subject.request,
@@ -215,6 +227,21 @@ impl Relay {
             usage: TokenUsage::default(),
             finish_reason: None,
             warnings,
+        }
+    }
+
+    /// The files of the exchange that this call takes the place of.
+    async fn files_replaced_by(&self, call: &GenerateCall) -> Vec<ArtifactId> {
+        let (Some(session), Some(replaced)) = (call.session, call.replaces) else { return Vec::new() };
+        let last = self.0.config.store.exchanges().last(call.subject.user, session).await.ok().flatten();
+        let output = last.filter(|last| last.id == replaced.exchange).and_then(|last| last.output);
+        output.map(|column| files_in(&column)).unwrap_or_default()
+    }
+
+    /// Nothing leads to them any more. Those that stay go with their session.
+    async fn delete_replaced(&self, call: &GenerateCall, files: &[ArtifactId]) {
+        if let Err(error) = self.0.config.artifacts.delete(call.subject.user, files).await {
+            tracing::warn!(%error, "the files of a replaced exchange could not be deleted");
         }
     }
 
@@ -256,9 +283,12 @@ mod tests {
     fn what_a_session_keeps_of_images_has_every_member() {
         let column = |kept: Kept| Value::Object(kept.column());
         assert_eq!(column(Kept::default()), json!({ "images": null, "mesh": null, "artifacts": null }));
-        let artifact = json!({ "id": "0193a5d0-ac96-774b-bcce-b302099a8057", "type": "image" });
-        let kept = Kept { images: vec!["iVBORw==".to_owned()], artifacts: vec![artifact.clone()] };
-        assert_eq!(column(kept), json!({ "images": ["iVBORw=="], "mesh": null, "artifacts": [artifact] }));
+        let id = "0193a5d0-ac96-774b-bcce-b302099a8057";
+        let artifact = json!({ "id": id, "type": "image" });
+        let kept = column(Kept { images: vec!["iVBORw==".to_owned()], artifacts: vec![artifact.clone()] });
+        assert_eq!(kept, json!({ "images": ["iVBORw=="], "mesh": null, "artifacts": [artifact] }));
+        assert_eq!(files_in(&kept.to_string()), [id.parse().expect("an id")]);
+        assert!(files_in(&column(Kept::default()).to_string()).is_empty() && files_in("no JSON").is_empty());
     }
 
     #[test]

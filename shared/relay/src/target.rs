@@ -107,7 +107,12 @@ impl Relay {
         mode: SelectionMode,
     ) -> Result<Target, RelayError> {
         if let Some(default) = self.default_model(user, modality).await? {
-            match self.route_named(user, &default.model, default.provider).await {
+            let target = match default.provider {
+                // Not by its name: `mistral:7b` of the local server is nobody else's.
+                Some(provider) => self.target(user, provider, &default.model).await,
+                None => self.route_named(user, &default.model, None).await,
+            };
+            match target {
                 Ok(target) if fits(mode, target.provider) => return Ok(target),
                 Err(error @ RelayError::Store(_)) => return Err(error),
                 // Not usable by this caller: something else may be.

@@ -118,8 +118,13 @@ impl TestApp {
 
     /// One more process on the same Postgres, with the same clock.
     pub async fn start_beside(&self) -> Self {
+        self.start_beside_with(&[]).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn start_beside_with(&self, settings: &[(&str, &str)]) -> Self {
         let url = self.database_url.clone().expect("SQLite serves one process");
-        Self::open(FakeProvider::start().await, self.clock.clone(), Some(url), &[]).await
+        Self::open(FakeProvider::start().await, self.clock.clone(), Some(url), settings).await
     }
 
     async fn open(
@@ -145,7 +150,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let http = Http::new(format!("http://{}", listener.local_addr().expect("bound")));
         let server = tokio::spawn(serve(listener, edge));
-        Self { state, clock, provider, database_url, http, stop, server, dir }
+        Self { state, clock, provider, http, database_url, stop, server, dir }
     }
 
     /// The folder of this server's own data.

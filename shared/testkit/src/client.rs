@@ -84,6 +84,12 @@ impl HttpRequest {
         self
     }
 
+    /// The name by which the client calls the server, in place of its address.
+    pub fn host(mut self, name: &str) -> Self {
+        self.request.headers_mut().insert(HOST, HeaderValue::from_str(name).expect("a host"));
+        self
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!(…) in place")]
     pub fn json(mut self, body: Value) -> Self {
         self.request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -8,6 +8,7 @@
 )]
 
 mod app;
+mod bucket;
 mod client;
 mod counterparts;
 mod lambda;
@@ -18,6 +19,7 @@ mod serve;
 mod temp;
 
 pub use app::{Database, ENCRYPTION_KEY, Person, TestApp};
+pub use bucket::FakeBucket;
 pub use client::{Http, HttpError, HttpReply, HttpRequest};
 pub use counterparts::{RealModel, run_sdk};
 pub use lambda::{FunctionProcess, LambdaReply, LambdaRuntime, LambdaStream};

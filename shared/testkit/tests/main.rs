@@ -1,5 +1,6 @@
 //! The kit's own promises; one binary, because every further one is linked anew.
 
+mod bucket;
 mod counterparts;
 mod lambda;
 mod postgres;

@@ -95,7 +95,10 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let bytes = read(request, BodyLimits::from_ref(state).ordinary).await?;
-        if bytes.trim_ascii().is_empty() { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
+        match bytes.trim_ascii() {
+            b"" | b"null" => Ok(Self(T::default())),
+            _ => parse(&bytes).map(Self),
+        }
     }
 }
 
@@ -120,6 +123,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         return Err(problem("missing", vec!["body".to_owned()], "Field required".to_owned()));
     }
     check_json(bytes).map_err(|reason| problem("value_error", vec!["body".to_owned()], reason.to_owned()))?;
+    if bytes.trim_ascii().first() != Some(&b'{') {
+        // serde would take a list for an object, member by member in the order of the fields.
+        let fault = serde_json::from_slice::<IgnoredAny>(bytes).err();
+        let no_object = || problem("value_error", vec!["body".to_owned()], "must be a JSON object".to_owned());
+        return Err(fault.as_ref().map_or_else(no_object, not_json));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error, bytes))?;
     deserializer.end().map_err(|error| not_json(&error))?;
@@ -149,12 +158,21 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
     // serde adds the position to its sentence; the path says it better.
     let text = inner.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
+    let text = if inner.is_data() { text } else { "wrong type" };
+    describe(loc, text)
+}
+
+/// The problem behind one of serde's sentences, which tell of a missing field without its place, and names of our types.
+fn describe(mut loc: Vec<String>, text: &str) -> ApiError {
     if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         loc.push(field.to_owned());
         return problem("missing", loc, "Field required".to_owned());
     }
-    let text = if inner.is_data() { text } else { "wrong type" };
-    problem("value_error", loc, text.to_owned())
+    let text = match text.split_once("expected struct ") {
+        Some((found, _)) => format!("{found}expected an object"),
+        None => text.to_owned(),
+    };
+    problem("value_error", loc, text)
 }
 
 /// Path parameters; one that cannot be what the route expects names nothing.
@@ -179,9 +197,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, ApiError> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        query
-            .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| problem("value_error", vec!["query".to_owned()], rejection.body_text()))
+        query.map(|axum::extract::Query(value)| Self(value)).map_err(|rejection| explain_query(&rejection.body_text()))
+    }
+}
+
+/// axum's sentence begins with words of its own and the parameter's name.
+fn explain_query(text: &str) -> ApiError {
+    let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
+    let query = "query".to_owned();
+    match text.split_once(": ").filter(|(name, _)| !name.contains(' ')) {
+        Some((name, reason)) => describe(vec![query, name.to_owned()], reason),
+        None => describe(vec![query], text),
     }
 }
 

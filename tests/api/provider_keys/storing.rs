@@ -31,11 +31,11 @@ each_db! {
               "masked_key": "sk-...001",
               "provider": "openai",
               "status": "valid",
-              "status_detail": "The provider lists 18 models"
+              "status_detail": "The provider lists 22 models"
             }
             "#);
         }
-        assert_eq!(MODELS.len(), 18);
+        assert_eq!(MODELS.len(), 22);
         assert_eq!(list(&app, &ada.token).await, json!([stored]), "the list shows the same");
         let tried = app.provider.last_request();
         assert_eq!((tried.method.as_str(), tried.path.as_str()), ("GET", "/v1/models"));
@@ -150,38 +150,6 @@ each_db! {
         let body = json!({ "provider": "custom", "api_key": "own-key-0001", "endpoint": other.base_url() });
         assert!(sentence(store(&app, &ada.token, body).await, 400, "bad_request").await.starts_with("endpoint: "));
         assert!(other.requests().is_empty());
-    }
-
-    async fn every_type_of_credential_is_kept(database: Database) {
-        let app = TestApp::start(database).await;
-        let ada = app.person("ada").await;
-        let account = json!({ "type": "service_account", "private_key": "-----BEGIN…" }).to_string();
-        let with = |provider: &str, kind: Value, field: &str, secret: &str| {
-            json!({
-                "provider": provider, "credential_type": kind, field: secret,
-                "endpoint": if provider == "azure" { "https://ada.openai.azure.com/openai/v1" } else { "" },
-            })
-        };
-        for (body, masked, status) in [
-            (with("groq", json!(null), "api_key", "gsk_of_ada_0001"), "gsk...001", "valid"),
-            (with("xai", json!("oauth_token"), "oauth_token", "ya29.of-ada"), "ya2...ada", "valid"),
-            (
-                with("google", json!("service_account"), "service_account_json", &account),
-                "service_account_json",
-                "unchecked",
-            ),
-            (with("azure", json!("endpoint_key"), "api_key", "azure-key-0001"), "azu...001", "unchecked"),
-            (with("other", json!("api_key"), "api_key", "whatever-0001"), "wha...001", "unchecked"),
-        ] {
-            let reply = store(&app, &ada.token, body.clone()).await;
-            assert_eq!(reply.status, 201, "{body}");
-            let stored = reply.json().await;
-            assert_eq!((&stored["masked_key"], &stored["status"]), (&json!(masked), &json!(status)), "{stored}");
-            let kind = body["credential_type"].as_str().unwrap_or("api_key");
-            assert_eq!(stored["credential_type"], kind);
-            assert_eq!(stored["checked_at"].is_null(), status == "unchecked");
-        }
-        assert_eq!(providers(&list(&app, &ada.token).await), ["azure", "google", "groq", "other", "xai"]);
     }
 
     async fn the_dart_client_sends_empty_texts_for_what_it_does_not_use(database: Database) {

@@ -47,6 +47,7 @@ each_db! {
             requests: 6,
             errors: 3,
             fallbacks: 1,
+            latency_ms_total: 90,
             by_provider: vec![("groq".to_owned(), 1), ("openai".to_owned(), 5)],
             recent_latency_ms: Some(15.0),
         };
