@@ -115,6 +115,7 @@ fn in_sqlite(column: &str) -> String {
         "uuid" | "bytea" => "BLOB",
         "text" => "TEXT",
         "bigint" | "boolean" | "timestamp with time zone" => "INTEGER",
+        "double precision" => "REAL",
         other => other,
     };
     format!("{rest}|{kind}")

@@ -73,8 +73,9 @@ fn halves(exchange: Exchange, link: &impl Fn(ArtifactId) -> String) -> [Option<M
     let answered = half("assistant", exchange.reply, Files::read(exchange.output.as_deref()));
     let answered = answered.map(|message| Message {
         status: exchange.status,
-        model_name: Some(exchange.model),
-        provider: Some(exchange.provider),
+        // Those of an earlier service do not say.
+        model_name: Some(exchange.model).filter(|model| !model.is_empty()),
+        provider: Some(exchange.provider).filter(|provider| !provider.is_empty()),
         ..message
     });
     [asked, answered]
