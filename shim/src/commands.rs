@@ -1,5 +1,7 @@
 //! The operator's commands, one file each.
 
+pub(crate) mod db;
+pub(crate) mod import;
 pub(crate) mod invite_create;
 pub(crate) mod keys_generate;
 pub(crate) mod migrate;

@@ -20,6 +20,10 @@ impl Exit {
         Self { code: 2, message: message.to_string() }
     }
 
+    pub(crate) fn new(code: u8, message: impl fmt::Display) -> Self {
+        Self { code, message: message.to_string() }
+    }
+
     pub(crate) fn code(&self) -> u8 {
         self.code
     }

@@ -11,7 +11,9 @@ mod statistics;
 use std::{path::Path, time::Duration};
 
 use llm_api_domain::{Clock, SessionId, Timestamp, UserId};
-use llm_api_storage::{AuditContext, DatabaseAddress, NewSession, NewUser, OpenMode, OpenOptions, Session, Store};
+use llm_api_storage::{
+    AuditContext, DatabaseAddress, NewSession, NewUser, OpenMode, OpenOptions, PoolMode, Session, Store,
+};
 use llm_api_testkit::Database;
 
 use crate::database::OpenDatabase;
@@ -45,7 +47,8 @@ impl House {
     async fn open(&self, mode: OpenMode) -> Store {
         let address = DatabaseAddress::parse(self.database.setting().1, Path::new("/"), None).expect("a good address");
         let clock = self.clock.clone();
-        let options = OpenOptions { address, migration_address: None, schema: None, max_connections: 3, mode, clock };
+        let (migration_address, pool_mode, schema) = (None, PoolMode::Auto, None);
+        let options = OpenOptions { address, migration_address, pool_mode, schema, max_connections: 3, mode, clock };
         Store::open(options).await.expect("the database opens")
     }
 

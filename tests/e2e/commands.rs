@@ -174,7 +174,7 @@ async fn the_settings_are_shown_with_their_sources_and_without_secrets() {
 #[tokio::test]
 async fn every_command_explains_itself() {
     let site = Site::new(llm_api_testkit::Database::Sqlite).await;
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["serve"],
         &["migrate"],
@@ -184,6 +184,9 @@ async fn every_command_explains_itself() {
         &["invite", "create"],
         &["keys"],
         &["keys", "generate"],
+        &["db"],
+        &["db", "copy"],
+        &["db", "verify"],
         &["openapi"],
         &["config"],
         &["help"],

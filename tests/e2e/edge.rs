@@ -121,10 +121,15 @@ each_db! {
 }
 
 #[tokio::test]
-async fn a_client_cannot_choose_its_request_id() {
+async fn a_client_may_choose_its_request_id_but_a_proxys_is_left_alone() {
     let site = Site::new(Database::Sqlite).await;
     let server = site.start().await;
-    let mine = "00000000-0000-7000-8000-00000000abcd";
+    let mine = "0b7e1a52-6d0f-4e4b-9a53-2f1f3c1d9e77";
     let reply = server.http().get("/health").header("x-request-id", mine).send().await;
-    assert_ne!(reply.header("x-request-id"), mine);
+    assert_eq!(reply.header("x-request-id"), mine);
+    for other in ["0b7e1a526d0f4e4b9a532f1f3c1d9e77", "0b7e1a52-6d0f-4e4b-9a53-2f1f3c1d9e7x", "7", ""] {
+        let reply = server.http().get("/health").header("x-request-id", other).send().await;
+        assert_ne!(reply.header("x-request-id"), other);
+        assert_eq!(reply.header("x-request-id").len(), 36);
+    }
 }

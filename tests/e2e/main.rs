@@ -4,12 +4,15 @@
 
 mod commands;
 mod conversation;
+mod db_copy;
 mod edge;
 mod first_run;
+mod import;
 mod kill9;
 mod lambda;
 mod logs;
 mod outage;
+mod pooler;
 mod postgres;
 mod real_model;
 mod refusals;

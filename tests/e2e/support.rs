@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use llm_api_domain::{Clock, UserId};
-use llm_api_storage::{DatabaseAddress, OpenMode, OpenOptions, Request, Store};
+use llm_api_storage::{DatabaseAddress, OpenMode, OpenOptions, PoolMode, Request, Store};
 use llm_api_testkit::{
     Cluster, Database, ENCRYPTION_KEY, FakeProvider, Finished, Http, HttpReply, Server, TempDir, TestDatabase, run,
     target_binary,
@@ -89,9 +89,9 @@ impl Site {
             Some(database) => DatabaseAddress::parse(&database.url, self.dir.path(), None).expect("a good address"),
             None => DatabaseAddress::sqlite(self.sqlite_file()),
         };
-        let (migration_address, schema) = (None, None);
+        let (migration_address, pool_mode, schema) = (None, PoolMode::Auto, None);
         let (mode, clock) = (OpenMode::Tool, Clock::system());
-        let options = OpenOptions { address, migration_address, schema, max_connections: 2, mode, clock };
+        let options = OpenOptions { address, migration_address, pool_mode, schema, max_connections: 2, mode, clock };
         Store::open(options).await.expect("the data can be opened")
     }
 

@@ -8,6 +8,7 @@ use std::{
 
 use ipnet::IpNet;
 use llm_api_domain::ProviderId;
+use llm_api_storage::PoolMode;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub database_schema: Option<String>,
     /// PostgreSQL address for migrations, where `database` goes through a pooler.
     pub migration_database_url: Option<SecretString>,
+    /// What the PostgreSQL address gives.
+    pub database_pool_mode: PoolMode,
     pub database_max_connections: u32,
     /// PEM file, absolute.
     pub database_root_cert: Option<PathBuf>,
@@ -225,6 +228,7 @@ impl Config {
             data_dir,
             database_schema: reader.optional("DATABASE_SCHEMA", owned),
             migration_database_url: reader.optional("MIGRATION_DATABASE_URL", check_database_url),
+            database_pool_mode: reader.required("DATABASE_POOL_MODE", pool_mode),
             database_max_connections: reader.whole("DATABASE_MAX_CONNECTIONS", 1..=MOST_CONNECTIONS),
             database_root_cert: reader.optional("DATABASE_ROOT_CERT", |text| Ok(sources.absolute(text))),
             encryption_key: reader.secret("ENCRYPTION_KEY"),
@@ -369,6 +373,15 @@ fn providers(reader: &mut Reader<'_>) -> BTreeMap<ProviderId, ProviderConfig> {
         (provider, ProviderConfig { base_url, api_key })
     };
     CONFIGURABLE_PROVIDERS.into_iter().map(read).collect()
+}
+
+fn pool_mode(text: &str) -> Result<PoolMode, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "auto" => Ok(PoolMode::Auto),
+        "session" => Ok(PoolMode::Session),
+        "transaction" => Ok(PoolMode::Transaction),
+        _ => Err("must be auto, session or transaction".to_owned()),
+    }
 }
 
 /// Minutes; 0 or less keeps sessions for ever.

@@ -3,6 +3,7 @@
 mod config;
 mod data_dir;
 mod finish;
+mod import;
 mod log_buffer;
 mod logging;
 mod open;
@@ -14,8 +15,9 @@ pub use config::{
     ProviderConfig, ResponseMode, UpstreamSettings,
 };
 pub use finish::finish;
+pub use import::{ImportTarget, StandIn, open_for_import};
 pub use log_buffer::{LogBuffer, LogLine};
 pub use logging::init_logging;
-pub use open::{StartError, open, open_store};
+pub use open::{StartError, open, open_store, vault_of_settings};
 pub use settings::{EffectiveSetting, Kind, SETTINGS, Setting, Sources, settings_table};
 pub use state::{AppState, Parts};

@@ -1,6 +1,6 @@
 //! From settings to a running state. Every refusal is one sentence for the operator.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use llm_api_artifacts::{Artifacts, ArtifactsConfig, Bucket, BucketConfig};
 use llm_api_crypto::{MasterKey, PasswordGate, TokenHash, Vault};
@@ -67,6 +67,7 @@ pub async fn open_store(config: &Config, mode: OpenMode, clock: &Clock) -> Resul
             Some(url) => Some(parse(config, url)?),
             None => None,
         },
+        pool_mode: config.database_pool_mode,
         schema: config.database_schema.clone(),
         max_connections: config.database_max_connections,
         mode,
@@ -87,7 +88,7 @@ fn address(config: &Config) -> Result<DatabaseAddress, StartError> {
     }
 }
 
-fn parse(config: &Config, url: &SecretString) -> Result<DatabaseAddress, StartError> {
+pub(crate) fn parse(config: &Config, url: &SecretString) -> Result<DatabaseAddress, StartError> {
     Ok(DatabaseAddress::parse(url.expose_secret(), &config.data_dir, config.database_root_cert.as_deref())?)
 }
 
@@ -138,7 +139,7 @@ pub async fn open(
     }))
 }
 
-fn providers(config: &Config) -> Result<ProviderSettings, StartError> {
+pub(crate) fn providers(config: &Config) -> Result<ProviderSettings, StartError> {
     let base_urls: Vec<(ProviderId, String)> = config
         .providers
         .iter()
@@ -181,7 +182,7 @@ fn upstream(config: &Config, clock: &Clock) -> Result<UpstreamConfig, StartError
 }
 
 /// The encryption key from the settings, or on SQLite the one in the data directory; `None` when none was made yet.
-fn master_key(config: &Config) -> Result<Option<MasterKey>, StartError> {
+pub(crate) fn master_key(config: &Config) -> Result<Option<MasterKey>, StartError> {
     let Some(text) = &config.encryption_key else {
         return match &config.database {
             DatabaseTarget::Sqlite(_) => data_dir::encryption_key(&config.data_dir),
@@ -198,12 +199,30 @@ fn master_key(config: &Config) -> Result<Option<MasterKey>, StartError> {
     Ok(Some(key))
 }
 
-fn parse_key(setting: &str, text: &SecretString) -> Result<MasterKey, StartError> {
+pub(crate) fn parse_key(setting: &str, text: &SecretString) -> Result<MasterKey, StartError> {
     MasterKey::parse(text.expose_secret()).map_err(|reason| StartError::Key(format!("{setting}: {reason}")))
 }
 
+/// The vault of the keys that are set, or else of the key file in `folder`; `None` where there is neither. Nothing is
+/// made, and no database is asked.
+pub fn vault_of_settings(config: &Config, folder: Option<&Path>) -> Result<Option<Vault>, StartError> {
+    let key = match (&config.encryption_key, folder) {
+        (Some(text), _) => Some(parse_key("LLM_API_ENCRYPTION_KEY", text)?),
+        (None, Some(folder)) => data_dir::encryption_key(folder)?,
+        (None, None) => None,
+    };
+    let Some(key) = key else { return Ok(None) };
+    let old = config.encryption_keys_old.iter().map(|text| parse_key("LLM_API_ENCRYPTION_KEYS_OLD", text));
+    Ok(Some(Vault::new(key, old.collect::<Result<Vec<_>, _>>()?)))
+}
+
 /// Builds the vault and makes sure that it is the one this database was written with.
-async fn vault(config: &Config, key: Option<MasterKey>, store: &Store, clock: &Clock) -> Result<Vault, StartError> {
+pub(crate) async fn vault(
+    config: &Config,
+    key: Option<MasterKey>,
+    store: &Store,
+    clock: &Clock,
+) -> Result<Vault, StartError> {
     let canaries = store.vault_canaries().list().await?;
     let key = match key {
         Some(key) => key,

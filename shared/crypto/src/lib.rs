@@ -1,6 +1,7 @@
 //! Passwords, tokens, signatures and the vault for provider keys. The only owner of `argon2` and `aes-gcm`.
 
 mod envelope;
+mod legacy;
 mod master_key;
 mod new_password;
 mod password;
@@ -9,6 +10,7 @@ mod signer;
 mod token;
 
 pub use envelope::{CANARY, OpenError, Opened, SealContext, Vault};
+pub use legacy::{FernetError, FernetKey, NotAFernetKey, is_legacy_hash};
 pub use master_key::{MasterKey, WeakKey};
 pub use new_password::{PasswordProblem, check_new_password};
 pub use password::{GateError, PasswordGate, Verified};

@@ -17,7 +17,7 @@ use tokio::{
     task, time,
 };
 
-use crate::{RandomError, fill, new_password::MAX_BYTES};
+use crate::{RandomError, fill, legacy::LegacyHash, new_password::MAX_BYTES};
 
 /// OWASP's minimum: 19 MiB, two passes, one lane; 32 bytes of output.
 const PARAMS: Params = Params::DEFAULT;
@@ -52,7 +52,7 @@ pub enum GateError {
 pub enum Verified {
     No,
     Yes,
-    /// Right, but stored with other parameters than ours: store [`PasswordGate::hash`] of it again.
+    /// Right, but stored in an imported form or with other parameters than ours: store [`PasswordGate::hash`] of it again.
     YesButRehash,
 }
 
@@ -96,6 +96,9 @@ impl PasswordGate {
     }
 
     /// Checks a password against what is stored. `None` (an unknown or disabled user) costs the same and answers `No`.
+    ///
+    /// A wrong password costs one hash of each form, whatever is stored: the time tells neither whether a name exists nor
+    /// in which form its password is kept.
     pub async fn verify(&self, password: &SecretString, stored: Option<&str>) -> Result<Verified, GateError> {
         // Whoever sends it knows its length, so a quick answer tells nothing.
         if password.expose_secret().len() > MAX_BYTES {
@@ -163,14 +166,18 @@ enum Stored {
         salt: Vec<u8>,
         hash: Vec<u8>,
     },
+    /// As the Python service stored it.
+    Legacy(LegacyHash),
     /// No user, or a stored text that we do not trust ourselves to compute: the same work, and never right.
     Nobody,
 }
 
 impl Stored {
     fn parse(stored: &str) -> Option<Self> {
-        // An imported format becomes one more name here.
-        match stored.strip_prefix('$')?.split('$').next()? {
+        let Some(tagged) = stored.strip_prefix('$') else {
+            return LegacyHash::parse(stored).map(Self::Legacy);
+        };
+        match tagged.split('$').next()? {
             "argon2id" => Self::parse_argon2id(stored),
             _ => None,
         }
@@ -194,17 +201,38 @@ impl Stored {
                 match done.is_ok() && bool::from(computed.ct_eq(hash)) {
                     true if is_ours(params, salt, hash) => Verified::Yes,
                     true => Verified::YesButRehash,
-                    false => Verified::No,
+                    false => {
+                        waste_legacy(password);
+                        Verified::No
+                    }
                 }
             }
+            Self::Legacy(stored) => {
+                if stored.matches(password) {
+                    return Verified::YesButRehash;
+                }
+                waste(password, memory);
+                Verified::No
+            }
             Self::Nobody => {
-                let mut computed = [0; HASH_LEN];
-                let done = derive(&PARAMS, password, &[0; SALT_LEN], &mut computed, memory);
-                std::hint::black_box((done.is_ok(), computed));
+                waste(password, memory);
+                waste_legacy(password);
                 Verified::No
             }
         }
     }
+}
+
+/// The work of checking a hash of ours.
+fn waste(password: &SecretString, memory: &mut [Block]) {
+    let mut computed = [0; HASH_LEN];
+    let done = derive(&PARAMS, password, &[0; SALT_LEN], &mut computed, memory);
+    std::hint::black_box((done.is_ok(), computed));
+}
+
+/// The work of checking an imported hash.
+fn waste_legacy(password: &SecretString) {
+    std::hint::black_box(LegacyHash::nobody().matches(password));
 }
 
 fn is_ours(params: &Params, salt: &[u8], hash: &[u8]) -> bool {
@@ -355,6 +383,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_hash_of_the_old_service_verifies_and_asks_for_a_new_one() {
+        let gate = PasswordGate::new(1);
+        let stored =
+            "00112233445566778899aabbccddeeff:5788797bd00217541915bc05dec5f00379ee7a1156b24ba01dc36886c9fc9ea7";
+        assert_eq!(gate.verify(&"correct horse".into(), Some(stored)).await, Ok(Verified::YesButRehash));
+        let mut memory = vec![Block::new(); PARAMS.block_count()];
+        let parsed = Stored::parse(stored).expect("known");
+        assert_eq!(parsed.verify(&right(), &mut memory), Verified::No);
+        assert!(is_filled(&memory), "a wrong password costs a hash of ours, too");
+    }
+
+    /// argon2 leaves no block empty.
+    fn is_filled(memory: &[Block]) -> bool {
+        memory.iter().all(|block| block.as_ref().iter().any(|word| *word != 0))
+    }
+
+    #[tokio::test]
     async fn long_passwords_never_reach_argon2() {
         let gate = PasswordGate::new(1);
         let longest = SecretString::from("x".repeat(1024));
@@ -379,10 +424,10 @@ mod tests {
             let mut attempt = pin!(gate.verify(&password, stored));
             assert!(poll(attempt.as_mut()).is_pending(), "{stored:?} waits for the same gate");
         }
-        // The memory shows that the work was done: argon2 leaves no block empty.
+        // The memory shows that the work was done.
         let mut memory = vec![Block::new(); PARAMS.block_count()];
         assert_eq!(Stored::Nobody.verify(&right(), &mut memory), Verified::No);
-        assert!(memory.iter().all(|block| block.as_ref().iter().any(|word| *word != 0)));
+        assert!(is_filled(&memory));
     }
 
     #[tokio::test(start_paused = true)]

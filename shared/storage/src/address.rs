@@ -72,9 +72,6 @@ impl DatabaseAddress {
     }
 }
 
-/// Supabase's; the driver prepares statements, which such a pooler hands to other clients.
-const TRANSACTION_POOLER_PORT: u16 = 6543;
-
 fn address_error(reason: &str) -> OpenError {
     OpenError::Address(reason.to_owned())
 }
@@ -91,14 +88,8 @@ fn postgres(rest: &str, root_cert: Option<&Path>) -> Result<DatabaseAddress, Ope
     }
     if let Some((key, _)) = url.query_pairs().find(|(key, _)| matches!(key.as_ref(), "ssl" | "pgbouncer" | "schema")) {
         return Err(OpenError::Address(format!(
-            "option `{key}` is not known; use sslmode=… and LLM_API_DATABASE_SCHEMA"
+            "option `{key}` is not known; use sslmode=…, LLM_API_DATABASE_SCHEMA and LLM_API_DATABASE_POOL_MODE"
         )));
-    }
-    if url.port() == Some(TRANSACTION_POOLER_PORT) {
-        return Err(address_error(
-            "port 6543 is a transaction pooler, through which statements of different clients get mixed up; use the \
-             direct or the session address (port 5432)",
-        ));
     }
     let mode = url.query_pairs().find(|(key, _)| key == "sslmode" || key == "ssl-mode");
     let mode = mode
@@ -190,7 +181,7 @@ mod tests {
             ("postgres://a:s3cret/x@h/x", "reserved character"),
             ("postgres://a:s3cret@h/x?ssl=require", "`ssl`"),
             ("postgres://a:s3cret@h/x?sslmode=maybe", "sslmode must be"),
-            ("postgres://a:s3cret@h:6543/x", "transaction pooler"),
+            ("postgres://a:s3cret@h:6543/x?pgbouncer=true", "LLM_API_DATABASE_POOL_MODE"),
             ("sqlite://", "names no file"),
         ];
         for (text, expected) in cases {

@@ -22,6 +22,7 @@ pub enum Action {
     UserEnabled,
     UserDisabled,
     DefaultModelSet,
+    DataImported,
 }
 
 impl Action {
@@ -42,6 +43,7 @@ impl Action {
             Self::UserEnabled => "user.enabled",
             Self::UserDisabled => "user.disabled",
             Self::DefaultModelSet => "default_model.set",
+            Self::DataImported => "data.imported",
         }
     }
 }

@@ -2,6 +2,10 @@
 
 use std::{error::Error as StdError, io};
 
+/// The settings that hold an address.
+pub(crate) const SETTING: &str = "LLM_API_DATABASE_URL";
+pub(crate) const MIGRATION_SETTING: &str = "LLM_API_MIGRATION_DATABASE_URL";
+
 /// A statement could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -82,11 +86,8 @@ impl From<sqlx::Error> for StoreError {
 pub enum OpenError {
     #[error("another llm-api server holds {path}: stop it first, or give this one its own LLM_API_DATA_DIR")]
     HeldByAnother { path: String },
-    #[error(
-        "{path} is a database of the Python service, which is never opened for writing: set LLM_API_DATA_DIR to a \
-         directory of its own (`llm-api import`, which brings the old data over, comes with a later version)"
-    )]
-    LegacyFile { path: String },
+    #[error("{path} is a database of the Python service, which is never opened for writing: {remedy}")]
+    LegacyFile { path: String, remedy: String },
     #[error(
         "the database was written by a newer llm-api (migration {version}): install that version, or restore a backup"
     )]
@@ -104,9 +105,20 @@ pub enum OpenError {
     )]
     SchemaMissing { schema: String, role: String },
     #[error(
-        "connections arrive in schema \"{found}\" instead of \"{wanted}\": the pooler drops the search_path, so use the direct or session address"
+        "connections arrive in schema \"{found}\" instead of \"{wanted}\": let this role use that one \
+         (`GRANT USAGE, CREATE ON SCHEMA \"{wanted}\"`), or use an address whose pooler passes the search_path on"
     )]
     WrongSchema { wanted: String, found: String },
+    #[error(
+        "{setting} leads to a pooler that gives each transaction another session: {remedy}",
+        remedy = transaction_remedy(setting)
+    )]
+    TransactionPooler { setting: &'static str },
+    #[error(
+        "the database is behind this llm-api, and migrations cannot run through a pooler in transaction mode: set \
+         LLM_API_MIGRATION_DATABASE_URL to the direct or the session address"
+    )]
+    BehindPooler,
     #[error("cannot use {path}: {source}")]
     File {
         path: String,
@@ -123,6 +135,13 @@ pub enum OpenError {
     Prepare(#[source] sqlx::Error),
     #[error("a migration failed: {0}")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+}
+
+fn transaction_remedy(setting: &str) -> &'static str {
+    match setting {
+        MIGRATION_SETTING => "migrations need the direct or the session address",
+        _ => "set LLM_API_DATABASE_POOL_MODE=transaction, or use the direct or the session address",
+    }
 }
 
 impl OpenError {

@@ -1,5 +1,7 @@
 //! Opening a [`Store`]: locks, pragmas, schema, migrations, in that order.
 
+mod postgres;
+
 use std::{
     fs::{File, OpenOptions as FileOptions, TryLockError},
     io,
@@ -12,18 +14,19 @@ use llm_api_domain::{Clock, Timestamp};
 use sqlx::{
     Connection as _, SqliteConnection, SqlitePool,
     pool::PoolOptions,
-    postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub(crate) use postgres::valid_schema;
+
 use crate::{
-    DatabaseAddress, OpenError, Recorder, Store, StoreError,
-    address::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT},
+    DatabaseAddress, OpenError, PoolMode, Recorder, Store, StoreError,
+    address::ACQUIRE_TIMEOUT,
     cache::{Cache, Changes},
     later::Later,
     migrate,
     recorder::Sink,
-    store::{Backend, PostgresPool, SqlitePools},
+    store::{Backend, SqlitePools},
 };
 
 /// Who opens the database.
@@ -35,6 +38,9 @@ pub enum OpenMode {
     Tool,
     /// A cloud function: never migrates, shares the database with its siblings.
     Function,
+    /// A command of the operator that no server may run beside on an SQLite file. It may make one in the folder of the
+    /// Python service's.
+    Import,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +48,8 @@ pub struct OpenOptions {
     pub address: DatabaseAddress,
     /// Postgres only: where migrations run, when `address` goes through a pooler.
     pub migration_address: Option<DatabaseAddress>,
+    /// Postgres only: what `address` gives.
+    pub pool_mode: PoolMode,
     /// Postgres only: the schema that holds our tables; made when missing.
     pub schema: Option<String>,
     /// Upper bound of connections to Postgres.
@@ -59,7 +67,7 @@ impl Store {
                 (Backend::Sqlite(pools), Sink::Sqlite(Box::new(usage)), Some(Arc::new(lock)))
             }
             DatabaseAddress::Postgres(address) => {
-                let pool = open_postgres(address, &options).await?;
+                let pool = postgres::open(address, &options).await?;
                 (Backend::Postgres(pool.clone()), Sink::Postgres(pool), None)
             }
         };
@@ -67,16 +75,11 @@ impl Store {
         let changes = match (&lock, options.mode) {
             (Some(lock), OpenMode::Server) => Changes::Own(Arc::new(Cache::new(Arc::clone(lock)))),
             (Some(lock), OpenMode::Tool) => Changes::Beside(Arc::clone(lock)),
-            (Some(_), OpenMode::Function) | (None, _) => Changes::Nobody,
+            (Some(_), OpenMode::Function | OpenMode::Import) | (None, _) => Changes::Nobody,
         };
         let store = Self { backend, recorder, changes, later: Later::new(), _lock: lock };
         if options.mode == OpenMode::Server {
-            store.close_left_open(options.clock.now()).await.map_err(|error| match error {
-                StoreError::Unavailable(source) | StoreError::Full(source) | StoreError::Internal(source) => {
-                    OpenError::Prepare(source)
-                }
-                StoreError::Closed | StoreError::Corrupt { .. } => OpenError::Prepare(sqlx::Error::PoolClosed),
-            })?;
+            store.close_left_open(options.clock.now()).await.map_err(prepare_error)?;
         }
         Ok(store)
     }
@@ -89,7 +92,16 @@ impl Store {
     }
 }
 
-fn file_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
+fn prepare_error(error: StoreError) -> OpenError {
+    match error {
+        StoreError::Unavailable(source) | StoreError::Full(source) | StoreError::Internal(source) => {
+            OpenError::Prepare(source)
+        }
+        StoreError::Closed | StoreError::Corrupt { .. } => OpenError::Prepare(sqlx::Error::PoolClosed),
+    }
+}
+
+pub(crate) fn file_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
     move |source| OpenError::File { path: path.display().to_string(), source }
 }
 
@@ -104,13 +116,23 @@ fn lock_file(path: &Path) -> Result<File, OpenError> {
 }
 
 #[cfg(unix)]
-fn private(options: &mut FileOptions) {
+pub(crate) fn private(options: &mut FileOptions) {
     use std::os::unix::fs::OpenOptionsExt as _;
     options.mode(0o600);
 }
 
 #[cfg(not(unix))]
-fn private(_: &mut FileOptions) {}
+pub(crate) fn private(_: &mut FileOptions) {}
+
+/// Holds the file as its server would, for as long as the result lives.
+pub(crate) fn lock_alone(path: &Path) -> Result<File, OpenError> {
+    let lock = lock_file(path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::HeldByAnother { path: path.display().to_string() }),
+        Err(TryLockError::Error(error)) => Err(file_error(path)(error)),
+    }
+}
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -119,16 +141,16 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 async fn open_sqlite(path: &Path, mode: OpenMode) -> Result<(SqlitePools, SqliteConnection, File), OpenError> {
-    refuse_legacy(path).await?;
+    refuse_legacy(path, mode).await?;
     let lock = lock_file(path)?;
     let held = match mode {
-        OpenMode::Server | OpenMode::Tool => lock.try_lock(),
+        OpenMode::Server | OpenMode::Tool | OpenMode::Import => lock.try_lock(),
         OpenMode::Function => lock.try_lock_shared(),
     };
     let alone = match (held, mode) {
         (Ok(()), _) => true,
         (Err(TryLockError::WouldBlock), OpenMode::Tool) => false,
-        (Err(TryLockError::WouldBlock), OpenMode::Server | OpenMode::Function) => {
+        (Err(TryLockError::WouldBlock), OpenMode::Server | OpenMode::Function | OpenMode::Import) => {
             return Err(OpenError::HeldByAnother { path: path.display().to_string() });
         }
         (Err(TryLockError::Error(error)), _) => return Err(file_error(path)(error)),
@@ -162,7 +184,7 @@ async fn open_sqlite(path: &Path, mode: OpenMode) -> Result<(SqlitePools, Sqlite
     Ok((pools, usage, lock))
 }
 
-fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -185,22 +207,35 @@ async fn sqlite_pool(connections: u32, options: SqliteConnectOptions) -> Result<
 }
 
 /// The Python service's file has `users.email` and none of our migrations; it is only ever read, by the importer.
-async fn refuse_legacy(path: &Path) -> Result<(), OpenError> {
+async fn refuse_legacy(path: &Path, mode: OpenMode) -> Result<(), OpenError> {
     let ours_is_new = !path.exists();
     let legacy_beside = path.with_file_name("llm_api.db");
     let suspects = [
         Some(path.to_owned()).filter(|_| !ours_is_new),
-        Some(legacy_beside).filter(|file| ours_is_new && file.exists()),
+        Some(legacy_beside).filter(|file| ours_is_new && mode != OpenMode::Import && file.exists()),
     ];
     for suspect in suspects.into_iter().flatten() {
         if is_legacy(&suspect).await? {
-            return Err(OpenError::LegacyFile { path: suspect.display().to_string() });
+            return Err(legacy_file(&suspect, suspect == path));
         }
     }
     Ok(())
 }
 
-async fn is_legacy(path: &Path) -> Result<bool, OpenError> {
+/// Names the command that brings the data over, with the key where the old service kept its own.
+pub(crate) fn legacy_file(file: &Path, is_named: bool) -> OpenError {
+    let key_file = file.with_file_name(".llm_api_enc.key");
+    let key = if key_file.exists() {
+        format!("--legacy-key-file {}", key_file.display())
+    } else {
+        "--legacy-passphrase-file FILE".to_owned()
+    };
+    let first = if is_named { "name another file in LLM_API_DATABASE_URL, then bring" } else { "bring" };
+    let path = file.display().to_string();
+    OpenError::LegacyFile { remedy: format!("{first} its data over with `llm-api import --source {path} {key}`"), path }
+}
+
+pub(crate) async fn is_legacy(path: &Path) -> Result<bool, OpenError> {
     if std::fs::metadata(path).map_err(file_error(path))?.len() == 0 {
         return Ok(false);
     }
@@ -215,73 +250,4 @@ async fn is_legacy(path: &Path) -> Result<bool, OpenError> {
     .map_err(OpenError::Prepare)?;
     conn.close().await.map_err(OpenError::Prepare)?;
     Ok(found.is_some())
-}
-
-/// Lower-case identifiers only: everything else would need quoting in other people's tools, and could be an injection.
-fn valid_schema(schema: &str) -> bool {
-    let mut bytes = schema.bytes();
-    schema.len() <= 63
-        && bytes.next().is_some_and(|first| first.is_ascii_lowercase() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-fn with_schema(options: &PgConnectOptions, schema: Option<&str>) -> PgConnectOptions {
-    let timeout = STATEMENT_TIMEOUT.as_millis().to_string();
-    let options = options.clone().options([("statement_timeout", timeout.as_str())]);
-    match schema {
-        Some(schema) => options.options([("search_path", schema)]),
-        None => options,
-    }
-}
-
-async fn open_postgres(address: &PgConnectOptions, options: &OpenOptions) -> Result<PostgresPool, OpenError> {
-    let schema = options.schema.as_deref();
-    if schema.is_some_and(|schema| !valid_schema(schema)) {
-        return Err(OpenError::Address(
-            "LLM_API_DATABASE_SCHEMA may hold a-z, 0-9 and _ and starts with a letter".to_owned(),
-        ));
-    }
-    let connect = with_schema(address, schema);
-    if options.mode == OpenMode::Function {
-        migrate::check_postgres(&connect).await?;
-    } else {
-        let migration = match &options.migration_address {
-            Some(DatabaseAddress::Postgres(migration)) => migration.as_ref(),
-            Some(DatabaseAddress::Sqlite(_)) => {
-                return Err(OpenError::Address("LLM_API_MIGRATION_DATABASE_URL must be a Postgres address".to_owned()));
-            }
-            None => address,
-        };
-        // A migration may take longer than a request's statement.
-        let migration = match schema {
-            Some(schema) => migration.clone().options([("search_path", schema)]),
-            None => migration.clone(),
-        };
-        migrate::postgres(&migration, schema).await?;
-    }
-    let pool: PgPoolOptions = PoolOptions::new();
-    let pool = pool
-        .max_connections(options.max_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        // A connection that has just been used is alive; one that rested may have been cut by a restart or a firewall.
-        .before_acquire(|conn, meta| {
-            Box::pin(async move {
-                if meta.idle_for > Duration::from_secs(2) {
-                    conn.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_with(connect)
-        .await
-        .map_err(migrate::connect_error)?;
-    if let Some(wanted) = schema {
-        let (found,): (Option<String>,) =
-            sqlx::query_as("SELECT current_schema()::text").fetch_one(&pool).await.map_err(OpenError::Prepare)?;
-        if found.as_deref() != Some(wanted) {
-            return Err(OpenError::WrongSchema { wanted: wanted.to_owned(), found: found.unwrap_or_default() });
-        }
-    }
-    Ok(PostgresPool { pool })
 }

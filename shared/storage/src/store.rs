@@ -1,21 +1,17 @@
 //! [`Store`]: the handle that handlers clone, and the pools behind it.
 
-use std::{fs::File, sync::Arc, time::Duration};
+use std::{fs::File, sync::Arc};
 
-use sqlx::{PgPool, SqlitePool};
-use tokio::time::Instant;
+use sqlx::SqlitePool;
 
 use crate::{
     Artifacts, DefaultModels, DownloadJobs, Exchanges, Invites, ProviderKeys, Recorder, Requests, Sessions, StoreError,
     Tokens, UsageBuckets, Users, VaultCanaries,
     cache::Changes,
-    db::{Conn, Db, PostgresDb, SqliteDb, within},
+    db::{Conn, Db, SqliteDb},
     later::Later,
+    pool::PostgresPool,
 };
-
-/// How long a server may take for one piece of work, the wait for a connection included. Its own limit on statements does
-/// not help where the network swallows the answer.
-const ANSWER_TIME: Duration = Duration::from_millis(3300);
 
 /// The database. Cheap to clone; one per process.
 #[derive(Clone)]
@@ -58,23 +54,6 @@ impl SqlitePools {
     /// `BEGIN IMMEDIATE`: a plain `BEGIN` that reads and then writes fails under concurrency in spite of a busy timeout.
     pub(crate) async fn writer(&self) -> Result<SqliteDb, StoreError> {
         Ok(Db::new(Conn::Tx(self.write.begin_with("BEGIN IMMEDIATE").await?), true, None))
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct PostgresPool {
-    pub(crate) pool: PgPool,
-}
-
-impl PostgresPool {
-    pub(crate) async fn reader(&self) -> Result<PostgresDb, StoreError> {
-        let deadline = Some(Instant::now() + ANSWER_TIME);
-        Ok(Db::new(Conn::Pooled(within(deadline, self.pool.acquire()).await?), true, deadline))
-    }
-
-    pub(crate) async fn writer(&self) -> Result<PostgresDb, StoreError> {
-        let deadline = Some(Instant::now() + ANSWER_TIME);
-        Ok(Db::new(Conn::Tx(within(deadline, self.pool.begin()).await?), true, deadline))
     }
 }
 
@@ -155,7 +134,7 @@ impl Store {
                 pools.read.close().await;
                 pools.write.close().await;
             }
-            Backend::Postgres(pool) => pool.pool.close().await,
+            Backend::Postgres(pool) => pool.close().await,
         }
     }
 }

@@ -75,7 +75,12 @@ impl Cluster {
 
     /// The address of a database for the role `app`.
     pub fn url(&self, database: &str, tls: Tls) -> String {
-        let rest = format!("app:{}@127.0.0.1:{}/{database}", self.password, self.port);
+        self.url_at(self.port, database, tls)
+    }
+
+    /// The same at another port, by which the server can be reached, too.
+    pub(crate) fn url_at(&self, port: u16, database: &str, tls: Tls) -> String {
+        let rest = format!("app:{}@127.0.0.1:{port}/{database}", self.password);
         match tls {
             Tls::Off => format!("postgres://{rest}?sslmode=disable"),
             Tls::Require => format!("postgres://{rest}?sslmode=require"),
@@ -143,23 +148,11 @@ struct Supervisor {
 
 impl Supervisor {
     fn spawn(bin: &Path, password: &str) -> Self {
-        use std::os::unix::process::CommandExt as _;
-
-        // The server refuses to run as root.
-        let mut command = if is_root() {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
-            command
-        } else {
-            Command::new("sh")
-        };
-        let mut child = command
+        let mut child = as_server_user("sh")
             .args(["-c", SUPERVISOR, "postgres.sh"])
             .arg(bin)
             .env("PGPASSWORD", password)
             .current_dir("/")
-            // Ctrl-C in the terminal ends the tests; the supervisor then sees its input close.
-            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -194,6 +187,22 @@ impl Supervisor {
         self.stdout.read_line(&mut line).expect("a pipe");
         line.trim_end().to_owned()
     }
+}
+
+/// A program as the user who runs the servers: they refuse to run as root. A Ctrl-C in the terminal does not reach it,
+/// and ends the tests; then it sees its input close.
+pub(crate) fn as_server_user(program: &str) -> Command {
+    use std::os::unix::process::CommandExt as _;
+
+    let mut command = if is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", program]);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.process_group(0);
+    command
 }
 
 fn is_root() -> bool {

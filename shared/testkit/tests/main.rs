@@ -3,6 +3,7 @@
 mod bucket;
 mod counterparts;
 mod lambda;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod provider;

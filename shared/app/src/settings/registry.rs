@@ -128,6 +128,7 @@ pub const SETTINGS: &[Setting] = &[
         .yaml("persistence.database_url"),
     optional("DATABASE_SCHEMA", "PostgreSQL schema that holds the tables").yaml("persistence.database_schema"),
     secret("MIGRATION_DATABASE_URL", "Direct or session address for migrations, where DATABASE_URL is a pooler"),
+    text("DATABASE_POOL_MODE", "auto", "session, transaction, or auto: transaction on port 6543, else session"),
     whole("DATABASE_MAX_CONNECTIONS", "10", "Most database connections of this process"),
     optional("DATABASE_ROOT_CERT", "PEM file that the database server's certificate is checked against (sslrootcert)"),
     secret("ENCRYPTION_KEY", "Key of the vault: 32 bytes in base64, base64url or hex"),

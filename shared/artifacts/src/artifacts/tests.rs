@@ -10,7 +10,7 @@ use std::{
 
 use llm_api_crypto::{MasterKey, Vault};
 use llm_api_domain::SERVICE_USER_ID;
-use llm_api_storage::{DatabaseAddress, NewSession, OpenMode, OpenOptions};
+use llm_api_storage::{DatabaseAddress, NewSession, OpenMode, OpenOptions, PoolMode};
 use llm_api_upstream::{Client, UpstreamConfig};
 
 use super::*;
@@ -57,6 +57,7 @@ impl House {
         let options = OpenOptions {
             address: DatabaseAddress::sqlite(scratch.0.join("test.db")),
             migration_address: None,
+            pool_mode: PoolMode::Auto,
             schema: None,
             max_connections: 2,
             mode: OpenMode::Server,

@@ -52,7 +52,7 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn new(mode: OpenMode) -> Self {
         let write_every = match mode {
-            OpenMode::Server | OpenMode::Tool => WRITE_EVERY,
+            OpenMode::Server | OpenMode::Tool | OpenMode::Import => WRITE_EVERY,
             OpenMode::Function => Duration::ZERO,
         };
         Self { pending: BTreeMap::new(), write_every, due: Instant::now() + write_every, newest: None }

@@ -20,7 +20,7 @@ use super::{
     running::Registry,
     tally::{Due, Tally},
 };
-use crate::{OpenMode, StoreError, dialect::DbTime, store::PostgresPool};
+use crate::{OpenMode, StoreError, dialect::DbTime, pool::PostgresPool};
 
 /// How often the writer looks at what runs long, asks what other processes want cancelled, and tries again what could
 /// not be written.
@@ -313,7 +313,7 @@ impl Writer {
                 tx.commit().await?;
             }
             Sink::Postgres(pool) => {
-                let mut db = if is_one_statement { pool.reader().await? } else { pool.writer().await? };
+                let mut db = if is_one_statement { pool.statement().await? } else { pool.writer().await? };
                 statements!(POSTGRES_UPSERTS, query => db.execute(query).await?);
                 db.finish().await?;
             }

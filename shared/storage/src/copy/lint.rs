@@ -1,0 +1,141 @@
+//! What a row may not hold. A database takes more than it should: SQLite any bytes as text, hands with foreign keys
+//! switched off anything at all.
+
+use std::collections::HashMap;
+
+use llm_api_crypto::{SealContext, Vault};
+use serde::de::IgnoredAny;
+
+use super::{
+    row::{Cell, Row},
+    tables::{Kind, Table},
+};
+
+/// The years 1 to 9999, which every client can write.
+const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_207_200_000_000;
+
+/// What surely fits into one entry of a Postgres index, beside a UUID.
+const LONGEST_INDEXED: usize = 2600;
+
+/// Version, key id, commitment, nonce and tag.
+const SHORTEST_ENVELOPE: usize = 65;
+
+/// Something about one row, without any of its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub table: &'static str,
+    /// The primary key.
+    pub id: String,
+    pub column: &'static str,
+    pub reason: String,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Lint {
+    /// These stop a copy.
+    pub(crate) findings: Vec<Finding>,
+    /// These do not.
+    pub(crate) warnings: Vec<Finding>,
+    /// How many provider keys were opened.
+    pub(crate) opened: u64,
+    /// People are few: their names fit in memory.
+    usernames: HashMap<String, String>,
+}
+
+impl Lint {
+    pub(crate) fn row(&mut self, table: &Table, row: &Row, vault: Option<&Vault>) {
+        for (place, column) in table.columns.iter().enumerate() {
+            let reason = match row.cell(place) {
+                Cell::Null if column.nullable => None,
+                Cell::Null => Some("is missing".to_owned()),
+                Cell::Odd(reason) => Some(reason.to_owned()),
+                Cell::Data(bytes) if column.indexed && bytes.len() > LONGEST_INDEXED => {
+                    Some(format!("has {} bytes, {LONGEST_INDEXED} fit into an index", bytes.len()))
+                }
+                Cell::Data(bytes) => wrong(column.kind, bytes, row, place),
+            };
+            if let Some(reason) = reason {
+                self.findings.push(finding(table, row, place, reason));
+            }
+        }
+        if let Some((smaller, greater)) = table.at_most
+            && let (Some(small), Some(great)) = (row.int(smaller), row.int(greater))
+            && small > great
+        {
+            let reason = format!("is greater than {}", table.columns[greater].name);
+            self.findings.push(finding(table, row, smaller, reason));
+        }
+        match table.name {
+            "users" => self.username(table, row),
+            "provider_keys" => self.open(table, row, vault),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn orphan(&mut self, table: &Table, row: &Row, place: usize, parent: &str) {
+        self.findings.push(finding(table, row, place, format!("names a row of {parent} that is not there")));
+    }
+
+    fn username(&mut self, table: &Table, row: &Row) {
+        let Some(place) = table.place("username") else { return };
+        let Some(name) = row.text(place) else { return };
+        let id = row.id(table);
+        if let Some(other) = self.usernames.get(&name.to_lowercase()) {
+            let reason = format!("differs from the name of {other} by case alone");
+            self.warnings.push(finding(table, row, place, reason));
+        } else {
+            self.usernames.insert(name.to_lowercase(), id);
+        }
+    }
+
+    fn open(&mut self, table: &Table, row: &Row, vault: Option<&Vault>) {
+        let place = |name| table.place(name).unwrap_or_default();
+        let Some(vault) = vault else { return };
+        let (Some(record), Some(owner)) = (row.uuid(place("id")), row.uuid(place("user_id"))) else { return };
+        let (Some(provider), Some(origin)) = (row.text(place("provider")), row.text(place("origin"))) else { return };
+        let Cell::Data(sealed) = row.cell(place("sealed")) else { return };
+        let context = SealContext { purpose: "provider-key", record, owner, provider, origin };
+        match vault.open(&context, sealed) {
+            Ok(_) => self.opened += 1,
+            // Told already, as what it is.
+            Err(llm_api_crypto::OpenError::Malformed) => {}
+            Err(reason) => self.findings.push(finding(
+                table,
+                row,
+                place("sealed"),
+                format!("does not open with the encryption keys that are set: {reason}"),
+            )),
+        }
+    }
+}
+
+fn finding(table: &Table, row: &Row, place: usize, reason: String) -> Finding {
+    Finding { table: table.name, id: row.id(table), column: table.columns[place].name, reason }
+}
+
+fn wrong(kind: Kind, bytes: &[u8], row: &Row, place: usize) -> Option<String> {
+    let text = |check: fn(&str) -> bool, otherwise: &str| match std::str::from_utf8(bytes) {
+        Err(_) => Some("is not UTF-8".to_owned()),
+        Ok(text) if text.contains('\0') => Some("holds U+0000".to_owned()),
+        Ok(text) if !check(text) => Some(otherwise.to_owned()),
+        Ok(_) => None,
+    };
+    match kind {
+        Kind::Text => text(|_| true, ""),
+        Kind::Json => text(|text| serde_json::from_str::<IgnoredAny>(text).is_ok(), "is no JSON"),
+        Kind::Word(words) => {
+            let known = words.iter().any(|word| word.as_bytes() == bytes);
+            text(|_| true, "").or_else(|| (!known).then(|| format!("is none of {}", words.join(", "))))
+        }
+        Kind::Id => (bytes.len() != 16).then(|| format!("has {} bytes, an id has 16", bytes.len())),
+        Kind::Sealed => {
+            (bytes.len() < SHORTEST_ENVELOPE || bytes[0] != 1).then(|| "is no envelope of the vault".to_owned())
+        }
+        Kind::Time => {
+            let known = row.micros(place).is_some_and(|micros| TIMES.contains(&micros));
+            (!known).then(|| "is a time outside the years 1 to 9999".to_owned())
+        }
+        Kind::Real => (!row.real(place).is_some_and(f64::is_finite)).then(|| "is not a finite number".to_owned()),
+        Kind::Bytes | Kind::Int | Kind::Flag => None,
+    }
+}

@@ -1,0 +1,3 @@
+//! Brings the data of the Python service over.
+
+pub mod import;
