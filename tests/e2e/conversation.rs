@@ -86,6 +86,38 @@ each_db! {
         assert_eq!(seen, [asked, (text("assistant"), text("You "), text("incomplete"))]);
     }
 
+    async fn other_families_and_pictures_are_served_by_the_program_too(database: Database) {
+        let mut site = Site::new(database).await;
+        let (anthropic, google) = (site.provider.anthropic_base_url(), site.provider.google_base_url());
+        site.set("ANTHROPIC_BASE_URL", &anthropic);
+        site.set("GOOGLE_BASE_URL", &google);
+        site.run(&["migrate"], "").await.expect(0);
+        site.add_user("ada").await;
+        let server = site.start().await;
+        let http = server.http();
+        let ada = sign_in(&http, "ada").await;
+        store_key(&http, &ada, "sk-good").await;
+        let session = begin(&http, &ada).await;
+        for (number, provider) in ["anthropic", "google"].into_iter().enumerate() {
+            let key = json!({ "provider": provider, "api_key": "good-key" });
+            let stored = http.post("/v1/users/provider-keys").bearer(&ada).json(key).send().await;
+            assert_eq!(stored.status, 201);
+            let model = format!("{provider}:counts");
+            let reply = ask(&http, &ada, &session, &model, "Well?", false).await.json().await;
+            let turns = 2 * number + 1;
+            let text = reply["output"]["text"].as_str().unwrap_or_else(|| panic!("{reply}"));
+            assert!(text.starts_with(&format!("turns: {turns} ")), "{text}");
+        }
+        let body = json!({ "modality": "image", "model": "openai:big-image", "input": { "prompt": "a cat" } });
+        let made = http.post("/v1/generate").bearer(&ada).json(body).send().await.json().await;
+        let link = made["output"]["artifacts"][0]["url"].as_str().unwrap_or_else(|| panic!("{made}"));
+        let path = link.strip_prefix(server.base_url()).expect("a link to the server");
+        let picture = http.get(path).send().await;
+        assert_eq!((picture.status.as_u16(), picture.header("content-type")), (200, "image/png"));
+        assert!(picture.bytes().await.len() > 300 * 1024);
+        assert_eq!(http.get(path.split('?').next().expect("a path")).send().await.status, 404);
+    }
+
     async fn a_kill_leaves_every_whole_exchange(database: Database) {
         let site = Site::new(database).await;
         site.run(&["migrate"], "").await.expect(0);

@@ -156,7 +156,7 @@ impl<'t> Cleaner<'t> {
     }
 }
 
-/// The value of the `\uXXXX` that `text` begins with.
+/// The value of the escape, `\u` and four digits, that `text` begins with.
 fn code_unit(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
