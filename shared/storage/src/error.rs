@@ -15,6 +15,9 @@ pub enum StoreError {
     /// The disk or the quota is full. Reads still work.
     #[error("the database has no space left")]
     Full(#[source] sqlx::Error),
+    /// Frozen by the operator: nothing may be written until the thaw. Reads still work.
+    #[error("the database is frozen")]
+    ReadOnly,
     /// The batch writer has ended: the process is stopping.
     #[error("the database is closed")]
     Closed,
@@ -41,7 +44,7 @@ impl StoreError {
 
     /// Whether trying again later can help.
     pub(crate) fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Full(_))
+        matches!(self, Self::Unavailable(_) | Self::Full(_) | Self::ReadOnly)
     }
 }
 
@@ -62,6 +65,15 @@ fn is_unavailable(error: &dyn sqlx::error::DatabaseError) -> bool {
     })
 }
 
+/// What our own triggers say (migration 0013): `SQLITE_CONSTRAINT_TRIGGER` on SQLite, and Postgres' code for a read-only
+/// transaction.
+fn is_frozen(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.message().contains(FROZEN)
+}
+
+/// The word in the triggers' message.
+const FROZEN: &str = "llm-api is frozen";
+
 pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
@@ -69,6 +81,7 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
+            sqlx::Error::Database(database) if is_frozen(database.as_ref()) => Self::ReadOnly,
             sqlx::Error::Database(database) if is_full(database.as_ref()) => Self::Full(error),
             sqlx::Error::Database(database) if is_unavailable(database.as_ref()) => Self::Unavailable(error),
             sqlx::Error::PoolTimedOut

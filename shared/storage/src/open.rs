@@ -97,7 +97,9 @@ fn prepare_error(error: StoreError) -> OpenError {
         StoreError::Unavailable(source) | StoreError::Full(source) | StoreError::Internal(source) => {
             OpenError::Prepare(source)
         }
-        StoreError::Closed | StoreError::Corrupt { .. } => OpenError::Prepare(sqlx::Error::PoolClosed),
+        StoreError::ReadOnly | StoreError::Closed | StoreError::Corrupt { .. } => {
+            OpenError::Prepare(sqlx::Error::PoolClosed)
+        }
     }
 }
 

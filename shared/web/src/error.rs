@@ -230,6 +230,18 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// How long a client waits before it tries again while the operator moves the data: a freeze takes minutes.
+const FREEZE_RETRY: Duration = Duration::from_secs(10);
+
+impl ApiError {
+    /// A write while the operator has frozen the database.
+    pub fn read_only(reason: Option<&str>) -> Self {
+        let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let message = format!("Nothing can be changed at the moment, only read: maintenance{reason}; try again later");
+        Self::text(StatusCode::SERVICE_UNAVAILABLE, "read_only", message).with_retry_after(Some(FREEZE_RETRY))
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -239,6 +251,7 @@ impl From<StoreError> for ApiError {
                     .with_retry_after(Some(Duration::from_secs(1)))
                     .with_cause(error)
             }
+            StoreError::ReadOnly => Self::read_only(None),
             StoreError::Full(_) => {
                 let message = "The server has no space left to store this; its operator has to make room";
                 Self::text(StatusCode::INSUFFICIENT_STORAGE, "storage_full", message).with_cause(error)

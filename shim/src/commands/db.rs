@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::{Args, Subcommand};
 use llm_api_app::{Config, DatabaseTarget, vault_of_settings};
 use llm_api_domain::Clock;
 use llm_api_storage::{
@@ -16,15 +17,77 @@ use llm_api_storage::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::{
-    cli::{DbCopy, DbEnds},
-    exit::Exit,
-};
+use crate::exit::Exit;
 
 /// How often the line of progress is written.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
-pub(crate) async fn copy(config: &Config, arguments: DbCopy) -> Result<(), Exit> {
+#[derive(Debug, Subcommand)]
+pub(crate) enum Db {
+    /// Copy everything into another database, or nothing.
+    ///
+    /// First every row of the source is checked: what the target could not hold is told with table and id, and nothing
+    /// is written. Then, in one transaction: the target is emptied, filled, read again and compared, and gets a receipt.
+    /// When anything fails, the target is as before. A server may run on the source; stop or freeze it before the last
+    /// copy. Where the target has it all already, that is said and nothing is done.
+    #[command(after_help = EXAMPLES)]
+    Copy(Copy),
+    /// Compare two databases row by row; changes neither.
+    ///
+    /// Ends with 1 when they differ, and names the rows that do.
+    Verify(Verify),
+}
+
+const EXAMPLES: &str = "Examples:
+  llm-api db copy --source configured --target postgres://app@db.example.com/llm --dry-run
+  llm-api db copy --source sqlite:///var/lib/llm-api/llm-api.db --target 'postgres://app@db.example.com/llm?schema=llm_api'
+  llm-api db copy --source configured --target sqlite:///var/lib/llm-api/back.db
+
+A password in an address stands in the process list: leave it out, and set PGPASSWORD or use ~/.pgpass.";
+
+#[derive(Debug, Args)]
+struct Ends {
+    /// `sqlite:///file`, `postgres://user@host/database`, or `configured` for the database of the settings. On Postgres
+    /// `?schema=NAME` names the schema, else it is `LLM_API_DATABASE_SCHEMA`.
+    #[arg(long, value_name = "ADDRESS")]
+    source: String,
+    /// The same for the other side. Made and migrated by `copy` when needed.
+    #[arg(long, value_name = "ADDRESS")]
+    target: String,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Copy {
+    #[command(flatten)]
+    ends: Ends,
+    /// Check the source and look at the target, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Delete our rows in a target that holds data; other applications' tables are never touched.
+    #[arg(long)]
+    truncate_target: bool,
+    /// The name of the database or the file that --truncate-target may empty.
+    #[arg(long, value_name = "NAME")]
+    confirm_target: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    ends: Ends,
+}
+
+pub(crate) async fn run(config: &Config, command: Db) -> Result<(), Exit> {
+    match command {
+        Db::Copy(arguments) => copy(config, arguments).await,
+        Db::Verify(arguments) => verify(config, &arguments).await,
+    }
+}
+
+async fn copy(config: &Config, arguments: Copy) -> Result<(), Exit> {
     let (source, target) = ends(config, &arguments.ends)?;
     let vault = vault_of_settings(config, source.sqlite_file().and_then(Path::parent))?;
     let line = ProgressLine::new();
@@ -54,7 +117,7 @@ pub(crate) async fn copy(config: &Config, arguments: DbCopy) -> Result<(), Exit>
     Ok(())
 }
 
-pub(crate) async fn verify(config: &Config, arguments: &DbEnds) -> Result<(), Exit> {
+async fn verify(config: &Config, Verify { ends: arguments }: &Verify) -> Result<(), Exit> {
     let (source, target) = ends(config, arguments)?;
     let line = ProgressLine::new();
     let compared = compare_databases(&source, &target, &|progress| line.tell(progress)).await;
@@ -68,7 +131,7 @@ pub(crate) async fn verify(config: &Config, arguments: &DbEnds) -> Result<(), Ex
     if comparison.is_equal() { Ok(()) } else { Err(Exit::failed("source and target differ")) }
 }
 
-fn ends(config: &Config, arguments: &DbEnds) -> Result<(DatabaseEnd, DatabaseEnd), Exit> {
+fn ends(config: &Config, arguments: &Ends) -> Result<(DatabaseEnd, DatabaseEnd), Exit> {
     Ok((end(config, "--source", &arguments.source)?, end(config, "--target", &arguments.target)?))
 }
 

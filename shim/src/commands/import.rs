@@ -1,9 +1,10 @@
 use std::{
     fs::{self, File},
     io::{IsTerminal as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
+use clap::Args;
 use llm_api_app::{Config, open_for_import};
 use llm_api_crypto::FernetKey;
 use llm_api_domain::Clock;
@@ -11,13 +12,52 @@ use llm_api_storage::LegacyFile;
 use llm_api_transfer::import::{ImportError, ImportOptions, Progress, Report, RowOutcome, import};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{
-    cli::{Import, LegacyKey},
-    exit::Exit,
-};
+use crate::exit::Exit;
 
 /// Rows of one kind that people are shown; programs get all.
 const SHOWN: usize = 100;
+
+pub(crate) const ABOUT: &str = "Bring over the data of the Python service";
+pub(crate) const LONG_ABOUT: &str = "Bring over the data of the Python service
+
+Its file is only read. Every row is brought over, brought over with a change that is told, or left out with a reason; \
+all of it in one transaction. Password hashes and tokens keep working, and provider keys are opened with the old key and \
+sealed with the new one. Running it again brings only what is not there yet. On SQLite the server must not run meanwhile.";
+pub(crate) const EXAMPLES: &str = "Examples:
+  llm-api import --source models/llm_api.db --legacy-key-file models/.llm_api_enc.key --dry-run
+  llm-api import --source models/llm_api.db --legacy-passphrase-file old-key.txt --session-owner ada --report import.json";
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The database of the Python service.
+    #[arg(long, value_name = "FILE")]
+    source: PathBuf,
+    #[command(flatten)]
+    key: LegacyKey,
+    /// Who gets the sessions, which had no owner; the first administrator when missing.
+    #[arg(long, value_name = "NAME")]
+    session_owner: Option<String>,
+    /// Say what would happen, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the whole report into this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct LegacyKey {
+    /// A file that holds the text of the old `ENCRYPTION_KEY`.
+    #[arg(long, value_name = "FILE")]
+    legacy_passphrase_file: Option<PathBuf>,
+    /// The old `.llm_api_enc.key`, where no `ENCRYPTION_KEY` was set.
+    #[arg(long, value_name = "FILE")]
+    legacy_key_file: Option<PathBuf>,
+}
 
 pub(crate) async fn run(config: &Config, arguments: Import) -> Result<(), Exit> {
     let old_keys = old_keys(&arguments.key)?;

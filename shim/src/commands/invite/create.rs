@@ -1,11 +1,28 @@
 use std::time::Duration;
 
+use clap::Args;
 use llm_api_app::{Config, open_store};
 use llm_api_crypto::{PlainToken, TokenKind};
 use llm_api_domain::{Clock, InviteId};
 use llm_api_storage::{AuditContext, NewInvite, OpenMode};
 
-use crate::{cli::InviteCreate, exit::Exit};
+use crate::exit::Exit;
+
+#[derive(Debug, Args)]
+pub(crate) struct InviteCreate {
+    /// Who registers with it becomes an administrator.
+    #[arg(long)]
+    admin: bool,
+    /// How many people may register with it.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=1000))]
+    max_uses: i64,
+    /// How many days it is good for.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(i64).range(1..=365))]
+    expires_days: i64,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(crate) async fn run(config: &Config, arguments: &InviteCreate) -> Result<(), Exit> {
     let clock = Clock::system();

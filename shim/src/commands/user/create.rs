@@ -1,12 +1,31 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
+use clap::Args;
 use llm_api_app::{Config, open_store};
 use llm_api_crypto::{PasswordGate, check_new_password};
 use llm_api_domain::{Clock, UserId};
 use llm_api_storage::{AuditContext, NewUser, OpenMode};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{cli::UserCreate, exit::Exit};
+use crate::exit::Exit;
+
+#[derive(Debug, Args)]
+pub(crate) struct UserCreate {
+    #[arg(long)]
+    username: String,
+    /// What others see; the part of the name before `@` when missing.
+    #[arg(long)]
+    display_name: Option<String>,
+    /// Make an administrator.
+    #[arg(long)]
+    admin: bool,
+    /// Read the password from standard input, up to the first line break.
+    #[arg(long)]
+    password_stdin: bool,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(crate) async fn run(config: &Config, arguments: UserCreate) -> Result<(), Exit> {
     let username = arguments.username.trim().to_owned();
