@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use llm_api_app::{AppState, DatabaseTarget};
 use llm_api_crypto::{PlainToken, TokenKind};
-use llm_api_storage::{AuditContext, Invites, NewInvite};
+use llm_api_storage::{AuditContext, Invites, NewInvite, StoreError};
 
 use crate::exit::Exit;
 
@@ -31,7 +31,10 @@ pub(crate) async fn greet(state: &AppState, address: SocketAddr, under_systemd: 
         max_uses: 1,
         expires_at: context.now + INVITE_LIFE,
     };
-    let is_ours = store.invites().renew_first_admin(&invite, &context).await.map_err(Exit::failed)?;
+    let is_ours = match store.invites().renew_first_admin(&invite, &context).await {
+        Err(StoreError::ReadOnly) => return Ok(()),
+        renewed => renewed.map_err(Exit::failed)?,
+    };
     let invite = is_ours.then_some(secret.expose());
     println!("{}", text(&state.config.data_dir.display().to_string(), &state.config.database, address, invite));
     Ok(())

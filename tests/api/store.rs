@@ -48,7 +48,9 @@ impl House {
         let address = DatabaseAddress::parse(self.database.setting().1, Path::new("/"), None).expect("a good address");
         let clock = self.clock.clone();
         let (migration_address, pool_mode, schema) = (None, PoolMode::Auto, None);
-        let options = OpenOptions { address, migration_address, pool_mode, schema, max_connections: 3, mode, clock };
+        let (max_connections, expect_receipt) = (3, None);
+        let options =
+            OpenOptions { address, migration_address, pool_mode, schema, max_connections, mode, expect_receipt, clock };
         Store::open(options).await.expect("the database opens")
     }
 

@@ -4,10 +4,13 @@
 
 mod commands;
 mod conversation;
-mod db_copy;
+pub(crate) mod db_copy;
 mod edge;
+mod expect_receipt;
 mod first_run;
+mod freeze;
 mod import;
+mod keys;
 mod kill9;
 mod lambda;
 mod logs;

@@ -91,7 +91,9 @@ impl Site {
         };
         let (migration_address, pool_mode, schema) = (None, PoolMode::Auto, None);
         let (mode, clock) = (OpenMode::Tool, Clock::system());
-        let options = OpenOptions { address, migration_address, pool_mode, schema, max_connections: 2, mode, clock };
+        let (max_connections, expect_receipt) = (2, None);
+        let options =
+            OpenOptions { address, migration_address, pool_mode, schema, max_connections, mode, expect_receipt, clock };
         Store::open(options).await.expect("the data can be opened")
     }
 
@@ -105,14 +107,18 @@ impl Site {
 
     /// Runs one statement with the database's own tools; answers the rows, columns parted by `|`.
     pub(crate) async fn sql(&self, statement: &str) -> Vec<String> {
-        let done = match &self.database {
+        self.try_sql(statement).await.expect(0).stdout.lines().map(str::to_owned).collect()
+    }
+
+    /// The same for a statement that may be refused.
+    pub(crate) async fn try_sql(&self, statement: &str) -> Finished {
+        match &self.database {
             Some(database) => {
                 let args = ["-qAtX", database.url.as_str(), "-c", statement];
                 run(Path::new("psql"), self.dir.path(), &args, &[], "").await
             }
             None => sqlite(&self.sqlite_file(), self.dir.path(), statement).await,
-        };
-        done.expect(0).stdout.lines().map(str::to_owned).collect()
+        }
     }
 
     fn sqlite_file(&self) -> std::path::PathBuf {

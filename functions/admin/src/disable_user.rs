@@ -1,6 +1,6 @@
 use axum::extract::State;
 use llm_api_domain::UserId;
-use llm_api_storage::Store;
+use llm_api_storage::{AccountChange, Store};
 use llm_api_web::{Admin, ApiError, Audit, Caller, Json, Path};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,8 +26,14 @@ pub(crate) async fn disable_user(
     if id == caller.user {
         return Err(ApiError::bad_request("You cannot disable your own account"));
     }
-    match store.users().set_active(id, false, &context.by(caller.user)).await? {
-        true => Ok(Json(Disabled { disabled: true })),
-        false => Err(not_found()),
+    match store.users().disable(id, false, &context.by(caller.user)).await? {
+        AccountChange::Done => Ok(Json(Disabled { disabled: true })),
+        AccountChange::Unknown => Err(not_found()),
+        AccountChange::LastAdmin => Err(last_admin()),
     }
+}
+
+/// Who asks is one, and so it happens only to two who ask at once.
+pub(crate) fn last_admin() -> ApiError {
+    ApiError::bad_request("The last administrator stays")
 }

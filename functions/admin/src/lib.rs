@@ -1,6 +1,7 @@
 //! What operators watch, and whom administrators let in.
 
 mod average;
+mod delete_user;
 mod disable_user;
 mod enable_user;
 mod history;
@@ -22,4 +23,5 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list_users::list_users))
         .routes(routes!(disable_user::disable_user))
         .routes(routes!(enable_user::enable_user))
+        .routes(routes!(delete_user::delete_user))
 }

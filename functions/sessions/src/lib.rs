@@ -37,7 +37,12 @@ const RETENTION_BATCH: i64 = 100;
 /// a server that nobody uses does not grow.
 async fn clear_idle(store: &Store, relay: &Relay, config: &Config, now: Timestamp) -> Result<(), StoreError> {
     let Some(retention) = config.session_retention else { return Ok(()) };
-    if store.sessions().purge_idle(now - retention, RETENTION_BATCH).await? > 0
+    let purged = match store.sessions().purge_idle(now - retention, RETENTION_BATCH).await {
+        // Whoever only lists is answered; they go after the thaw.
+        Err(StoreError::ReadOnly) => 0,
+        purged => purged?,
+    };
+    if purged > 0
         && let Err(error) = relay.artifacts().purge_expired(now).await
     {
         // They go with the next ones.

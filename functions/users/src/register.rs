@@ -2,7 +2,7 @@ use axum::extract::State;
 use http::StatusCode;
 use llm_api_app::AppState;
 use llm_api_crypto::{TokenHash, TokenKind, check_new_password};
-use llm_api_domain::UserId;
+use llm_api_domain::{UserId, UsernameProblem, check_username};
 use llm_api_storage::{NewUser, RegisterOutcome};
 use llm_api_web::{ApiError, Audit, Json, Throttle, ThrottleKey, gate_error};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -14,6 +14,7 @@ use crate::{
     views::UserView,
 };
 
+/// Of a name to show, in characters.
 const MAX_NAME: usize = 255;
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -55,7 +56,7 @@ pub(crate) async fn register(
     let address = ThrottleKey::address(context.address);
     state.throttles.check(Throttle::RegisterAddress, address, context.now)?;
     let username = submitted_name(body.username.as_deref(), body.email.as_deref())?.to_owned();
-    check_name(&username)?;
+    check_username(&username).map_err(refused_name)?;
     if body.display_name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
         return Err(ApiError::invalid_field("display_name", "at most 255 characters"));
     }
@@ -114,12 +115,11 @@ pub(crate) async fn register(
     }
 }
 
-fn check_name(name: &str) -> Result<(), ApiError> {
-    if name.chars().count() > MAX_NAME {
-        return Err(ApiError::invalid_field("username", "at most 255 characters"));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(ApiError::invalid_field("username", "control characters are not allowed"));
-    }
-    Ok(())
+fn refused_name(problem: UsernameProblem) -> ApiError {
+    let message = match problem {
+        UsernameProblem::Empty => "username or email is required",
+        UsernameProblem::TooLong => "at most 255 characters",
+        UsernameProblem::ControlCharacter => "control characters are not allowed",
+    };
+    ApiError::invalid_field("username", message)
 }

@@ -11,6 +11,7 @@ use llm_api_domain::ProviderId;
 use llm_api_storage::PoolMode;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use crate::settings::{
     self, CONFIGURABLE_PROVIDERS, EffectiveSetting, Reader, Resolved, Sources, check_database_url, check_host,
@@ -41,6 +42,8 @@ pub struct Config {
     pub migration_database_url: Option<SecretString>,
     /// What the PostgreSQL address gives.
     pub database_pool_mode: PoolMode,
+    /// The receipt of the copy that the database must be.
+    pub expect_receipt: Option<Uuid>,
     pub database_max_connections: u32,
     /// PEM file, absolute.
     pub database_root_cert: Option<PathBuf>,
@@ -229,6 +232,7 @@ impl Config {
             database_schema: reader.optional("DATABASE_SCHEMA", owned),
             migration_database_url: reader.optional("MIGRATION_DATABASE_URL", check_database_url),
             database_pool_mode: reader.required("DATABASE_POOL_MODE", pool_mode),
+            expect_receipt: reader.optional("EXPECT_RECEIPT", receipt),
             database_max_connections: reader.whole("DATABASE_MAX_CONNECTIONS", 1..=MOST_CONNECTIONS),
             database_root_cert: reader.optional("DATABASE_ROOT_CERT", |text| Ok(sources.absolute(text))),
             encryption_key: reader.secret("ENCRYPTION_KEY"),
@@ -373,6 +377,10 @@ fn providers(reader: &mut Reader<'_>) -> BTreeMap<ProviderId, ProviderConfig> {
         (provider, ProviderConfig { base_url, api_key })
     };
     CONFIGURABLE_PROVIDERS.into_iter().map(read).collect()
+}
+
+fn receipt(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "must be the id of a receipt, as `llm-api db copy` printed it".to_owned())
 }
 
 fn pool_mode(text: &str) -> Result<PoolMode, String> {

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use http::{HeaderName, HeaderValue, Method, header};
-use llm_api_web::{Edge, TrustedProxies, method_not_allowed, not_found, telling_its_route};
+use llm_api_web::{Edge, EdgeConfig, TrustedProxies, method_not_allowed, not_found, read_only, telling_its_route};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{AppState, Config, LogLevel, LoggingConfig};
@@ -10,11 +10,20 @@ use crate::{AppState, Config, LogLevel, LoggingConfig};
 /// Gives the router its state, its fallbacks and its edge.
 pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
     let config = &state.config;
-    let clock = state.auth.clock.clone();
-    let trusted_proxies = TrustedProxies(config.trusted_proxies.clone());
-    let max_in_flight = config.limits.max_in_flight;
-    let public_url = config.public_url.clone();
     let cors = cors(config);
+    // Browsers are told of a freeze, too.
+    let frozen = Router::new().fallback(read_only);
+    let edge = EdgeConfig {
+        clock: state.auth.clock.clone(),
+        store: state.auth.store.clone(),
+        frozen: match &cors {
+            Some(cors) => frozen.layer(cors.clone()),
+            None => frozen,
+        },
+        trusted_proxies: TrustedProxies(config.trusted_proxies.clone()),
+        public_url: config.public_url.clone(),
+        max_in_flight: config.limits.max_in_flight,
+    };
     let tells_requests = tells_requests(config.logging);
     let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(state);
     // Where no line is logged for each request, nothing needs to be known for it.
@@ -23,7 +32,7 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
         Some(cors) => router.layer(cors),
         None => router,
     };
-    Edge::new(router, clock, trusted_proxies, public_url.as_deref(), max_in_flight)
+    Edge::new(router, edge)
 }
 
 fn tells_requests(logging: LoggingConfig) -> bool {

@@ -9,7 +9,7 @@ use llm_api_storage::{DatabaseAddress, OpenError, OpenMode, OpenOptions, PoolMod
 
 use crate::{
     Config, DatabaseTarget, StartError, data_dir,
-    open::{master_key, open_store, parse, parse_key, providers, vault},
+    open::{known_vault, master_key, open_store, parse, providers, vault},
 };
 
 /// The database that rows are brought into, and what the credentials among them need.
@@ -40,7 +40,7 @@ pub async fn open_for_import(config: &Config, clock: &Clock, dry_run: bool) -> R
     let key = master_key(config)?;
     if !dry_run {
         let store = open_store(config, OpenMode::Import, clock).await?;
-        let vault = vault(config, key, &store, clock).await?;
+        let vault = vault(config, key, &store, clock, OpenMode::Import).await?;
         return Ok(ImportTarget { store, vault, providers, stand_in: None });
     }
     if is_missing(config)? {
@@ -53,16 +53,10 @@ pub async fn open_for_import(config: &Config, clock: &Clock, dry_run: bool) -> R
         Err(error) => return Err(error),
     };
     let canaries = store.vault_canaries().list().await?;
-    let vault = match key {
-        Some(key) => {
-            let old = config.encryption_keys_old.iter().map(|text| parse_key("LLM_API_ENCRYPTION_KEYS_OLD", text));
-            Vault::new(key, old.collect::<Result<Vec<_>, _>>()?)
-        }
+    let vault = match known_vault(config, key, &canaries)? {
+        Some(vault) => vault,
         None => throw_away()?,
     };
-    if !canaries.is_empty() && !canaries.iter().any(|(_, sealed)| vault.open_canary(sealed).is_ok()) {
-        return Err(StartError::Key("the encryption key is not the one this database was used with".to_owned()));
-    }
     Ok(ImportTarget { store, vault, providers, stand_in: None })
 }
 
@@ -87,6 +81,7 @@ async fn stand_in(providers: ProviderSettings, clock: &Clock) -> Result<ImportTa
         schema: None,
         max_connections: 1,
         mode: OpenMode::Import,
+        expect_receipt: None,
         clock: clock.clone(),
     };
     let store = Store::open(options).await?;

@@ -3,10 +3,10 @@
 use std::{io, path::Path, sync::Arc};
 
 use llm_api_artifacts::{Artifacts, ArtifactsConfig, Bucket, BucketConfig};
-use llm_api_crypto::{MasterKey, PasswordGate, TokenHash, Vault};
+use llm_api_crypto::{KeyId, MasterKey, PasswordGate, TokenHash, Vault};
 use llm_api_domain::{Clock, ProviderId};
 use llm_api_relay::{Defaults, ProviderSettings, Relay, RelayConfig, ServerKey, StreamLimits};
-use llm_api_storage::{DatabaseAddress, OpenError, OpenMode, OpenOptions, Store, StoreError};
+use llm_api_storage::{Bound, DatabaseAddress, OpenError, OpenMode, OpenOptions, Store, StoreError};
 use llm_api_upstream::{Client, ClientError, EndpointError, Origin, UpstreamConfig};
 use llm_api_web::{AuthState, Throttles};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -71,6 +71,7 @@ pub async fn open_store(config: &Config, mode: OpenMode, clock: &Clock) -> Resul
         schema: config.database_schema.clone(),
         max_connections: config.database_max_connections,
         mode,
+        expect_receipt: config.expect_receipt,
         clock: clock.clone(),
     };
     Ok(Store::open(options).await?)
@@ -105,17 +106,8 @@ pub async fn open(
     let bucket = bucket(&config, &client, &clock)?;
     let key = master_key(&config)?;
     let store = open_store(&config, mode, &clock).await?;
-    let vault = vault(&config, key, &store, &clock).await?;
-    let artifacts = Artifacts::new(ArtifactsConfig {
-        store: store.clone(),
-        folder: config.data_dir.join("artifacts"),
-        bucket,
-        signer: vault.signer("artifact-link"),
-        link_life: config.artifacts.link_life,
-        max_total_bytes: config.artifacts.max_total_bytes,
-        inline_threshold_bytes: config.artifacts.inline_threshold_bytes,
-        clock: clock.clone(),
-    });
+    let vault = vault(&config, key, &store, &clock, mode).await?;
+    let artifacts = artifacts(&config, &store, bucket, &vault, &clock);
     let limits = StreamLimits::new(config.limits.max_streams, config.limits.max_streams_per_user);
     let relay = Relay::new(RelayConfig {
         store: store.clone(),
@@ -139,6 +131,27 @@ pub async fn open(
     }))
 }
 
+fn artifacts(config: &Config, store: &Store, bucket: Option<Bucket>, vault: &Vault, clock: &Clock) -> Artifacts {
+    Artifacts::new(ArtifactsConfig {
+        store: store.clone(),
+        folder: config.data_dir.join("artifacts"),
+        bucket,
+        signer: vault.signer("artifact-link"),
+        link_life: config.artifacts.link_life,
+        max_total_bytes: config.artifacts.max_total_bytes,
+        inline_threshold_bytes: config.artifacts.inline_threshold_bytes,
+        clock: clock.clone(),
+    })
+}
+
+/// The keeper of generated files for commands that delete some. It makes no links that anybody takes.
+pub fn open_artifacts(config: &Config, store: &Store, clock: &Clock) -> Result<Artifacts, StartError> {
+    let client = Client::new(&upstream(config, clock)?)?;
+    let bucket = bucket(config, &client, clock)?;
+    let vault = Vault::new(MasterKey::generate().map_err(|_| StartError::Random)?, Vec::new());
+    Ok(artifacts(config, store, bucket, &vault, clock))
+}
+
 pub(crate) fn providers(config: &Config) -> Result<ProviderSettings, StartError> {
     let base_urls: Vec<(ProviderId, String)> = config
         .providers
@@ -152,7 +165,7 @@ pub(crate) fn providers(config: &Config) -> Result<ProviderSettings, StartError>
     Ok(ProviderSettings::new(&base_urls, config.local_base_url.as_deref(), server_keys.collect(), allow)?)
 }
 
-fn bucket(config: &Config, client: &Client, clock: &Clock) -> Result<Option<Bucket>, StartError> {
+pub(crate) fn bucket(config: &Config, client: &Client, clock: &Clock) -> Result<Option<Bucket>, StartError> {
     let Some(settings) = &config.artifacts.bucket else { return Ok(None) };
     let bucket = BucketConfig {
         name: settings.name.clone(),
@@ -166,7 +179,7 @@ fn bucket(config: &Config, client: &Client, clock: &Clock) -> Result<Option<Buck
     bucket.map(Some).map_err(|error| StartError::Bucket(error.to_string()))
 }
 
-fn upstream(config: &Config, clock: &Clock) -> Result<UpstreamConfig, StartError> {
+pub(crate) fn upstream(config: &Config, clock: &Clock) -> Result<UpstreamConfig, StartError> {
     let settings = &config.upstream;
     let proxy = settings.proxy.as_ref().map(|proxy| Url::parse(proxy.expose_secret())).transpose();
     Ok(UpstreamConfig {
@@ -211,9 +224,22 @@ pub fn vault_of_settings(config: &Config, folder: Option<&Path>) -> Result<Optio
         (None, Some(folder)) => data_dir::encryption_key(folder)?,
         (None, None) => None,
     };
-    let Some(key) = key else { return Ok(None) };
+    key.map(|key| ring(config, key)).transpose()
+}
+
+fn ring(config: &Config, key: MasterKey) -> Result<Vault, StartError> {
     let old = config.encryption_keys_old.iter().map(|text| parse_key("LLM_API_ENCRYPTION_KEYS_OLD", text));
-    Ok(Some(Vault::new(key, old.collect::<Result<Vec<_>, _>>()?)))
+    Ok(Vault::new(key, old.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The database and its vault, for commands of the operator: a wrong or lost key is refused as at a start, but none is
+/// made. No vault: there is no key yet, and nothing that needs one.
+pub async fn open_with_vault(config: &Config, clock: &Clock) -> Result<(Store, Option<Vault>), StartError> {
+    // Before the database, as in `open`.
+    let key = master_key(config)?;
+    let store = open_store(config, OpenMode::Tool, clock).await?;
+    let vault = known_vault(config, key, &store.vault_canaries().list().await?)?;
+    Ok((store, vault))
 }
 
 /// Builds the vault and makes sure that it is the one this database was written with.
@@ -222,38 +248,67 @@ pub(crate) async fn vault(
     key: Option<MasterKey>,
     store: &Store,
     clock: &Clock,
+    mode: OpenMode,
 ) -> Result<Vault, StartError> {
     let canaries = store.vault_canaries().list().await?;
-    let key = match key {
-        Some(key) => key,
-        None if canaries.is_empty() => data_dir::make_encryption_key(&config.data_dir)?,
-        None => {
-            let path = config.data_dir.join(data_dir::KEY_FILE);
-            let remedy = "restore it from your backup, or set LLM_API_ENCRYPTION_KEY";
-            return Err(StartError::Key(format!(
-                "{} is missing, and this database needs it: {remedy}",
-                path.display()
-            )));
-        }
+    let vault = match known_vault(config, key, &canaries)? {
+        Some(vault) => vault,
+        None => ring(config, data_dir::make_encryption_key(&config.data_dir)?)?,
     };
-    let old = config.encryption_keys_old.iter().map(|text| parse_key("LLM_API_ENCRYPTION_KEYS_OLD", text));
-    let vault = Vault::new(key, old.collect::<Result<Vec<_>, _>>()?);
-    let opened = canaries.iter().filter(|(_, sealed)| vault.open_canary(sealed).is_ok()).count();
-    if !canaries.is_empty() && opened == 0 {
+    // A function starts often, and so counts only where something is amiss.
+    if mode != OpenMode::Function || canaries.iter().any(|(_, sealed)| vault.open_canary(sealed).is_err()) {
+        warn_of_missing_keys(store, &vault).await?;
+    }
+    let current = vault.key_id();
+    if !canaries.iter().any(|(id, _)| *id == current) {
+        let sealed = vault.seal_canary().map_err(|_| StartError::Random)?;
+        match store.vault_canaries().put(&current, &sealed, clock.now()).await {
+            // Nothing can be sealed now; a start after the thaw puts it.
+            Ok(()) | Err(StoreError::ReadOnly) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(vault)
+}
+
+/// `None` where there is no key, and nothing was ever sealed.
+pub(crate) fn known_vault(
+    config: &Config,
+    key: Option<MasterKey>,
+    canaries: &[(Vec<u8>, Vec<u8>)],
+) -> Result<Option<Vault>, StartError> {
+    let Some(key) = key else {
+        if canaries.is_empty() {
+            return Ok(None);
+        }
+        let path = config.data_dir.join(data_dir::KEY_FILE);
+        let remedy = "restore it from your backup, or set LLM_API_ENCRYPTION_KEY";
+        return Err(StartError::Key(format!("{} is missing, and this database needs it: {remedy}", path.display())));
+    };
+    let vault = ring(config, key)?;
+    if !canaries.is_empty() && !canaries.iter().any(|(_, sealed)| vault.open_canary(sealed).is_ok()) {
         return Err(StartError::Key(
             "the encryption key is not the one this database was used with: set LLM_API_ENCRYPTION_KEY (or restore \
              encryption.key) to the earlier key, or name that one in LLM_API_ENCRYPTION_KEYS_OLD"
                 .to_owned(),
         ));
     }
-    if opened < canaries.len() {
-        let missing = canaries.len() - opened;
-        tracing::warn!(missing, "keys sealed under an earlier encryption key that is not set here cannot be used");
+    Ok(Some(vault))
+}
+
+/// By what is sealed, not by canaries: a server with earlier settings may have sealed after a rotation.
+async fn warn_of_missing_keys(store: &Store, vault: &Vault) -> Result<(), StartError> {
+    let known = |key: KeyId| key.0 == vault.key_id() || vault.old_key_ids().contains(&key);
+    for count in store.sealed().by_key().await? {
+        if let (Bound::Row { .. }, Some(key)) = (count.column.bound, count.key)
+            && !known(key)
+        {
+            let (table, values) = (count.column.table, count.values);
+            tracing::warn!(
+                %key, table, values,
+                "sealed under an encryption key that is not set here, and cannot be used: name it in LLM_API_ENCRYPTION_KEYS_OLD"
+            );
+        }
     }
-    let current = vault.key_id();
-    if !canaries.iter().any(|(id, _)| *id == current) {
-        let sealed = vault.seal_canary().map_err(|_| StartError::Random)?;
-        store.vault_canaries().put(&current, &sealed, clock.now()).await?;
-    }
-    Ok(vault)
+    Ok(())
 }

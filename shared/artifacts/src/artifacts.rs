@@ -1,5 +1,6 @@
 //! [`Artifacts`]: stores, finds and deletes generated files.
 
+mod owner;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@ use std::{fmt, iter, sync::Arc};
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use hkdf::Hkdf;
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use crate::{MasterKey, RandomError, Signer, fill};
 
 const VERSION: u8 = 1;
-const KEY_ID_LEN: usize = 4;
-const COMMITMENT_LEN: usize = 32;
+pub(crate) const KEY_ID_LEN: usize = 4;
+pub(crate) const COMMITMENT_LEN: usize = 32;
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 const HEADER_LEN: usize = 1 + KEY_ID_LEN + COMMITMENT_LEN + NONCE_LEN;
@@ -23,6 +23,27 @@ const HEADER_LEN: usize = 1 + KEY_ID_LEN + COMMITMENT_LEN + NONCE_LEN;
 pub const CANARY: SealContext<'static> =
     SealContext { purpose: "canary", record: Uuid::nil(), owner: Uuid::nil(), provider: "", origin: "" };
 const CANARY_TEXT: &[u8] = b"llm-api canary";
+
+/// The purpose of a provider credential.
+pub const PROVIDER_KEY: &str = "provider-key";
+
+/// Which master key: as it stands in envelopes, and not secret. Shown in hex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub [u8; KEY_ID_LEN]);
+
+impl KeyId {
+    /// Whose envelope begins with these bytes, which may be cut short; `None` when it is no envelope of this version.
+    pub fn of(sealed: &[u8]) -> Option<Self> {
+        let (&VERSION, rest) = sealed.split_first()? else { return None };
+        rest.first_chunk().copied().map(Self)
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", u32::from_be_bytes(self.0))
+    }
+}
 
 /// Where a secret belongs. All of it is bound into the envelope: it opens only for the same values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +72,15 @@ pub enum OpenError {
     Refused,
 }
 
+/// Why an envelope could not be sealed again.
+#[derive(Debug, thiserror::Error)]
+pub enum ResealError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
 /// An opened envelope.
 #[derive(Debug)]
 pub struct Opened {
@@ -73,6 +103,8 @@ pub struct Opened {
 ///            where f(x) = the length of x in bytes as u32 | x
 /// s        = HKDF-Expand(prk, "sign|" purpose, 32)                 the key of a [`Signer`], which seals nothing
 /// ```
+///
+/// Streams have a format of their own: see [`Vault::seal_stream`].
 #[derive(Clone, Debug)]
 pub struct Vault(Arc<Ring>);
 
@@ -82,9 +114,9 @@ struct Ring {
     old: Vec<DerivedKey>,
 }
 
-struct DerivedKey {
-    kid: [u8; KEY_ID_LEN],
-    hkdf: Hkdf<Sha256>,
+pub(crate) struct DerivedKey {
+    pub(crate) kid: [u8; KEY_ID_LEN],
+    pub(crate) hkdf: Hkdf<Sha256>,
 }
 
 impl Vault {
@@ -97,6 +129,19 @@ impl Vault {
     /// The current master key's id, as it stands in envelopes; not secret.
     pub fn key_id(&self) -> [u8; KEY_ID_LEN] {
         self.0.current.kid
+    }
+
+    pub(crate) fn current(&self) -> &DerivedKey {
+        &self.0.current
+    }
+
+    pub(crate) fn old(&self) -> &[DerivedKey] {
+        &self.0.old
+    }
+
+    /// The ids of the keys that only open.
+    pub fn old_key_ids(&self) -> Vec<KeyId> {
+        self.0.old.iter().map(|key| KeyId(key.kid)).collect()
     }
 
     /// Seals `plaintext` for `ctx` with the current key.
@@ -123,6 +168,15 @@ impl Vault {
             refusal = OpenError::Commitment;
         }
         Err(refusal)
+    }
+
+    /// Seals anew what an old key has sealed; `None` when the current one has.
+    pub fn reseal(&self, ctx: &SealContext<'_>, sealed: &[u8]) -> Result<Option<Vec<u8>>, ResealError> {
+        let opened = self.open(ctx, sealed)?;
+        if opened.sealed_with_current {
+            return Ok(None);
+        }
+        Ok(Some(self.seal(ctx, opened.plaintext.expose_secret())?))
     }
 
     /// Signs texts of one kind with keys of their own: its signatures are good for no other purpose.
@@ -219,7 +273,7 @@ impl fmt::Debug for DerivedKey {
     }
 }
 
-fn expand(hkdf: &Hkdf<Sha256>, info: &[&[u8]], key: &mut [u8]) {
+pub(crate) fn expand(hkdf: &Hkdf<Sha256>, info: &[&[u8]], key: &mut [u8]) {
     let Ok(()) = hkdf.expand_multi_info(info, key) else { unreachable!("HKDF refuses only more than 8,160 bytes") };
 }
 
@@ -245,10 +299,8 @@ impl<'a> Envelope<'a> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use secrecy::ExposeSecret;
-
     use super::*;
+    use proptest::prelude::*;
 
     const KEY: &str = "312d6e503ae7c4b79bcb29ff61e7fb13f09036b9532efe862ab5fb8ea96729c1";
     const OTHER_KEY: &str = "9bcb29ff61e7fb13f09036b9532efe862ab5fb8ea96729c1312d6e503ae7c4b7";
@@ -354,6 +406,24 @@ mod tests {
         assert!(rotated.open(&context(), &again).expect("sealed just now").sealed_with_current);
         assert_eq!(opened(&vault(KEY, &[]), &context(), &again), Err(OpenError::UnknownKey));
         assert_ne!(rotated.key_id(), vault(KEY, &[]).key_id());
+    }
+
+    #[test]
+    fn what_an_old_key_sealed_is_sealed_anew() {
+        let old = vault(KEY, &[]);
+        let sealed = old.seal(&context(), TEXT).expect("random");
+        let rotated = vault(OTHER_KEY, &[KEY]);
+        assert_eq!((KeyId::of(&sealed), rotated.old_key_ids()), (Some(KeyId(old.key_id())), vec![KeyId(old.key_id())]));
+        assert_eq!((KeyId(old.key_id()).to_string().as_str(), KeyId::of(&sealed[..4])), ("a2dd9aff", None));
+
+        let anew = rotated.reseal(&context(), &sealed).expect("the ring has its key").expect("another envelope");
+        assert_eq!(KeyId::of(&anew[..5]), Some(KeyId(rotated.key_id())));
+        assert_eq!(opened(&vault(OTHER_KEY, &[]), &context(), &anew), Ok(TEXT.to_vec()));
+        assert!(rotated.reseal(&context(), &anew).expect("its own").is_none());
+
+        let elsewhere = SealContext { origin: "https://other.example", ..context() };
+        let refused = rotated.reseal(&elsewhere, &sealed);
+        assert!(matches!(refused, Err(ResealError::Open(OpenError::Refused))), "{refused:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod session;
 mod throttle;
 mod timestamp;
 mod usage;
+mod username;
 
 pub use clock::Clock;
 pub use id::{
@@ -22,3 +23,4 @@ pub use session::{ExchangeStatus, JobStatus, SessionStatus};
 pub use throttle::{Rate, Verdict};
 pub use timestamp::Timestamp;
 pub use usage::{RequestStatus, TokenUsage};
+pub use username::{MAX_USERNAME, UsernameProblem, check_username};

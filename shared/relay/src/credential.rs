@@ -1,6 +1,6 @@
 //! A provider credential: its parts, its masked form, and how it goes into the vault and out again.
 
-use llm_api_crypto::{RandomError, SealContext, Vault};
+use llm_api_crypto::{PROVIDER_KEY, RandomError, SealContext, Vault};
 use llm_api_domain::{CredentialType, ProviderId, ProviderKeyId, UserId};
 use llm_api_storage::SealedKey;
 use llm_api_upstream::{Auth, AuthScheme};
@@ -8,9 +8,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::RelayError;
-
-/// Which column the ciphertext stands in, for the key derivation.
-const PURPOSE: &str = "provider-key";
 
 /// A credential in the clear. Cannot be printed.
 #[derive(Clone, Debug)]
@@ -114,5 +111,11 @@ impl Credential {
 }
 
 fn context(id: ProviderKeyId, owner: UserId, provider: ProviderId, origin: &str) -> SealContext<'_> {
-    SealContext { purpose: PURPOSE, record: id.as_uuid(), owner: owner.as_uuid(), provider: provider.as_str(), origin }
+    SealContext {
+        purpose: PROVIDER_KEY,
+        record: id.as_uuid(),
+        owner: owner.as_uuid(),
+        provider: provider.as_str(),
+        origin,
+    }
 }

@@ -82,8 +82,9 @@ fn postgres(rest: &str, root_cert: Option<&Path>) -> Result<DatabaseAddress, Ope
     if host.is_empty() && !url.query_pairs().any(|(key, _)| key == "host") {
         return Err(address_error("it names no host"));
     }
-    // A raw `@` or `/` in a password shifts the host: the driver would look up half a password in DNS.
-    if url.path().contains('@') || url.fragment().is_some() {
+    // A raw `?` or `/` in a password shifts the host: the driver would look up half a password in DNS.
+    let is_cut_short = url.password().is_none() && url.query().is_some_and(|query| query.contains('@'));
+    if url.path().contains('@') || url.fragment().is_some() || is_cut_short {
         return Err(reserved_character());
     }
     if let Some((key, _)) = url.query_pairs().find(|(key, _)| matches!(key.as_ref(), "ssl" | "pgbouncer" | "schema")) {
@@ -179,6 +180,8 @@ mod tests {
             ("s3cret", "no scheme"),
             ("postgres://a:s3cret#x@h/x", "reserved character"),
             ("postgres://a:s3cret/x@h/x", "reserved character"),
+            ("postgres://a:12?s3cret@h/x", "reserved character"),
+            ("postgres://a:12/s3cret@h/x", "reserved character"),
             ("postgres://a:s3cret@h/x?ssl=require", "`ssl`"),
             ("postgres://a:s3cret@h/x?sslmode=maybe", "sslmode must be"),
             ("postgres://a:s3cret@h:6543/x?pgbouncer=true", "LLM_API_DATABASE_POOL_MODE"),

@@ -73,7 +73,7 @@ pub struct Artifact {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(crate) struct Row {
     id: Uuid,
     user_id: Uuid,
     session_id: Option<Uuid>,
@@ -118,7 +118,11 @@ macro_rules! select_artifact {
     };
 }
 
-/// The `artifacts` table. Rows go by [`Artifacts::delete`] alone, after the bytes.
+/// The files of one user, oldest first.
+pub(crate) const OF_USER: &str = select_artifact!("WHERE user_id = $1 ORDER BY id LIMIT $2");
+
+/// The `artifacts` table. Rows go by [`Artifacts::delete`], after the bytes, or with
+/// their owner.
 #[derive(Debug)]
 pub struct Artifacts<'s>(pub(crate) &'s Store);
 
@@ -159,6 +163,14 @@ impl Artifacts<'_> {
         let rows: Vec<Row> = on_read!(self.0, db => {
             db.all(sqlx::query_as(select_artifact!("WHERE session_id = $1 AND user_id = $2 ORDER BY id"))
                 .bind(session.as_uuid()).bind(user.as_uuid())).await?
+        });
+        rows.into_iter().map(Artifact::try_from).collect()
+    }
+
+    /// The user's oldest files, of whatever session.
+    pub async fn of_user(&self, user: UserId, limit: i64) -> Result<Vec<Artifact>, StoreError> {
+        let rows: Vec<Row> = on_read!(self.0, db => {
+            db.all(sqlx::query_as(OF_USER).bind(user.as_uuid()).bind(limit)).await?
         });
         rows.into_iter().map(Artifact::try_from).collect()
     }

@@ -21,8 +21,12 @@ pub enum Action {
     ProviderKeyDeleted,
     UserEnabled,
     UserDisabled,
+    UserDeleted,
     DefaultModelSet,
     DataImported,
+    Frozen,
+    Thawed,
+    VaultRotated,
 }
 
 impl Action {
@@ -42,8 +46,12 @@ impl Action {
             Self::ProviderKeyDeleted => "provider_key.deleted",
             Self::UserEnabled => "user.enabled",
             Self::UserDisabled => "user.disabled",
+            Self::UserDeleted => "user.deleted",
             Self::DefaultModelSet => "default_model.set",
             Self::DataImported => "data.imported",
+            Self::Frozen => "maintenance.frozen",
+            Self::Thawed => "maintenance.thawed",
+            Self::VaultRotated => "vault.rotated",
         }
     }
 }

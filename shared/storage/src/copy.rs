@@ -3,12 +3,14 @@
 //! Every row has one form, that of Postgres' binary COPY, whichever database it comes from: it is what is checked, summed,
 //! sent and compared.
 
+mod check;
 mod clear;
 mod compare;
 #[macro_use]
 mod conn;
 mod end;
 mod error;
+mod freeze;
 mod lint;
 mod outflow;
 mod receipt;
@@ -18,6 +20,7 @@ mod scan;
 mod tables;
 mod write;
 
+pub use check::{Checked, check_database};
 pub use compare::{Comparison, Difference, TableComparison, compare_databases};
 pub use end::DatabaseEnd;
 pub use error::{CopyError, Side};
@@ -27,7 +30,7 @@ pub use run::{CopyJob, CopyReport, Outcome, copy_database};
 pub use scan::{Progress, Step, TableSum};
 pub use tables::{Column, Kind, TABLES, Table};
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a string cannot fail.

@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, io};
 
+use uuid::Uuid;
+
 /// The settings that hold an address.
 pub(crate) const SETTING: &str = "LLM_API_DATABASE_URL";
 pub(crate) const MIGRATION_SETTING: &str = "LLM_API_MIGRATION_DATABASE_URL";
@@ -16,7 +18,7 @@ pub enum StoreError {
     #[error("the database has no space left")]
     Full(#[source] sqlx::Error),
     /// Frozen by the operator: nothing may be written until the thaw. Reads still work.
-    #[error("the database is frozen")]
+    #[error("the database is frozen: `llm-api thaw` lets writing go on")]
     ReadOnly,
     /// The batch writer has ended: the process is stopping.
     #[error("the database is closed")]
@@ -132,6 +134,11 @@ pub enum OpenError {
          LLM_API_MIGRATION_DATABASE_URL to the direct or the session address"
     )]
     BehindPooler,
+    #[error(
+        "this database does not have the receipt {receipt} that LLM_API_EXPECT_RECEIPT names, so it is not the one the \
+         data was copied to: check LLM_API_DATABASE_URL and LLM_API_DATABASE_SCHEMA, or unset LLM_API_EXPECT_RECEIPT"
+    )]
+    NoReceipt { receipt: Uuid },
     #[error("cannot use {path}: {source}")]
     File {
         path: String,

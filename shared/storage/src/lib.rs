@@ -15,6 +15,7 @@ mod dialect;
 mod download_jobs;
 mod error;
 mod exchanges;
+mod freeze;
 mod import;
 mod invites;
 mod later;
@@ -22,10 +23,13 @@ mod legacy;
 mod migrate;
 mod open;
 mod pool;
+mod probe;
 mod provider_keys;
 mod recorder;
 mod requests;
+mod sealed;
 mod sessions;
+mod snapshot;
 mod store;
 mod tokens;
 mod usage_buckets;
@@ -36,24 +40,35 @@ pub use address::{DatabaseAddress, SqlitePath};
 pub use artifacts::{Artifact, ArtifactKind, ArtifactStore, Artifacts, NewArtifact};
 pub use audit::{Action, AuditContext};
 pub use copy::{
-    Column, Comparison, CopyError, CopyJob, CopyReport, DatabaseEnd, Difference, Finding, Kind, Outcome, Progress,
-    Receipt, Side, Step, TABLES, Table, TableComparison, TableSum, compare_databases, copy_database,
+    Checked, Column, Comparison, CopyError, CopyJob, CopyReport, DatabaseEnd, Difference, Finding, Kind, Outcome,
+    Progress, Receipt, Side, Step, TABLES, Table, TableComparison, TableSum, check_database, compare_databases,
+    copy_database,
 };
 pub use default_models::{DefaultModel, DefaultModels};
 pub use download_jobs::{DownloadJobs, Job, NewJob};
 pub use error::{OpenError, StoreError};
 pub use exchanges::{Exchange, Exchanges, NewExchange, Recorded, StoredTurn};
+pub use freeze::{Freeze, Freezes};
 pub use import::{Import, ImportedInvite, ImportedSession, ImportedToken, ImportedUser, Placed};
 pub use invites::{Invite, Invites, NewInvite};
 pub use legacy::{Cell, LegacyError, LegacyFile, LegacyRow, LegacyTable};
 pub use open::{OpenMode, OpenOptions};
 pub use pool::PoolMode;
+pub use probe::{
+    CertificateProblem, DatabaseProbe, FreezeFacts, LoginProblem, MigrationState, PostgresPlace, PostgresProbe,
+    ProbeError, SchemaFacts, SignInProblem, SqliteProbe, TlsMode, is_schema_name, speaks_tls,
+};
 pub use provider_keys::{KeyStatus, NewProviderKey, ProviderKey, ProviderKeys, SealedKey};
 pub use recorder::{Recorder, RequestRecord, Running};
 pub use requests::{Request, Requests};
+pub use sealed::{
+    Bound, RotateError, Rotated, Rotation, SEALED_COLUMNS, Sealed, SealedColumn, SealedCount, Told, Unopened, Verified,
+    rotate, verify,
+};
 pub use sessions::{NewSession, Session, Sessions};
+pub use snapshot::{Age, ArtifactFiles, SnapshotError, SnapshotFile, snapshot};
 pub use store::Store;
 pub use tokens::{AuthenticatedToken, NewToken, Token, TokenKind, Tokens};
 pub use usage_buckets::{Bucket, Totals, UsageBuckets};
-pub use users::{LoginUser, NewUser, Profile, ProfileChange, RegisterOutcome, User, UserRef, Users};
+pub use users::{AccountChange, LoginUser, NewUser, Profile, ProfileChange, RegisterOutcome, User, UserRef, Users};
 pub use vault_canaries::VaultCanaries;

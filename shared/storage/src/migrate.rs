@@ -7,8 +7,8 @@ use sqlx::{
 
 use crate::{OpenError, db::PostgresDb};
 
-static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
+pub(crate) static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
+pub(crate) static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// Serialises the making of the schema and the migrations among processes that start at once. Any constant will do.
 const MIGRATION_LOCK: i64 = 0x6c6c_6d61_7069;

@@ -1,5 +1,6 @@
 //! Opening a [`Store`]: locks, pragmas, schema, migrations, in that order.
 
+mod expect;
 mod postgres;
 
 use std::{
@@ -16,13 +17,15 @@ use sqlx::{
     pool::PoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use uuid::Uuid;
 
-pub(crate) use postgres::valid_schema;
+pub(crate) use postgres::{share_sessions, valid_schema};
 
 use crate::{
     DatabaseAddress, OpenError, PoolMode, Recorder, Store, StoreError,
     address::ACQUIRE_TIMEOUT,
     cache::{Cache, Changes},
+    freeze::Watch,
     later::Later,
     migrate,
     recorder::Sink,
@@ -55,6 +58,8 @@ pub struct OpenOptions {
     /// Upper bound of connections to Postgres.
     pub max_connections: u32,
     pub mode: OpenMode,
+    /// The receipt of the copy that this database must be: any other one is refused before it is touched.
+    pub expect_receipt: Option<Uuid>,
     pub clock: Clock,
 }
 
@@ -63,7 +68,7 @@ impl Store {
     pub async fn open(options: OpenOptions) -> Result<Self, OpenError> {
         let (backend, sink, lock) = match &options.address {
             DatabaseAddress::Sqlite(path) => {
-                let (pools, usage, lock) = open_sqlite(&path.0, options.mode).await?;
+                let (pools, usage, lock) = open_sqlite(&path.0, options.mode, options.expect_receipt).await?;
                 (Backend::Sqlite(pools), Sink::Sqlite(Box::new(usage)), Some(Arc::new(lock)))
             }
             DatabaseAddress::Postgres(address) => {
@@ -77,9 +82,14 @@ impl Store {
             (Some(lock), OpenMode::Tool) => Changes::Beside(Arc::clone(lock)),
             (Some(_), OpenMode::Function | OpenMode::Import) | (None, _) => Changes::Nobody,
         };
-        let store = Self { backend, recorder, changes, later: Later::new(), _lock: lock };
+        let freeze = Arc::new(Watch::new());
+        let store = Self { backend, recorder, changes, later: Later::new(), freeze, _lock: lock };
         if options.mode == OpenMode::Server {
-            store.close_left_open(options.clock.now()).await.map_err(prepare_error)?;
+            match store.close_left_open(options.clock.now()).await {
+                // What is frozen stays as it is, until a start after the thaw.
+                Ok(()) | Err(StoreError::ReadOnly) => {}
+                Err(error) => return Err(prepare_error(error)),
+            }
         }
         Ok(store)
     }
@@ -136,14 +146,21 @@ pub(crate) fn lock_alone(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
-async fn open_sqlite(path: &Path, mode: OpenMode) -> Result<(SqlitePools, SqliteConnection, File), OpenError> {
+async fn open_sqlite(
+    path: &Path,
+    mode: OpenMode,
+    expect_receipt: Option<Uuid>,
+) -> Result<(SqlitePools, SqliteConnection, File), OpenError> {
     refuse_legacy(path, mode).await?;
+    if let Some(receipt) = expect_receipt {
+        expect::sqlite(path, receipt).await?;
+    }
     let lock = lock_file(path)?;
     let held = match mode {
         OpenMode::Server | OpenMode::Tool | OpenMode::Import => lock.try_lock(),
@@ -209,7 +226,7 @@ async fn sqlite_pool(connections: u32, options: SqliteConnectOptions) -> Result<
 }
 
 /// The Python service's file has `users.email` and none of our migrations; it is only ever read, by the importer.
-async fn refuse_legacy(path: &Path, mode: OpenMode) -> Result<(), OpenError> {
+pub(crate) async fn refuse_legacy(path: &Path, mode: OpenMode) -> Result<(), OpenError> {
     let ours_is_new = !path.exists();
     let legacy_beside = path.with_file_name("llm_api.db");
     let suspects = [
@@ -243,13 +260,19 @@ pub(crate) async fn is_legacy(path: &Path) -> Result<bool, OpenError> {
     }
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut conn = SqliteConnection::connect_with(&options).await.map_err(OpenError::Prepare)?;
+    let found = holds_legacy(&mut conn).await?;
+    conn.close().await.map_err(OpenError::Prepare)?;
+    Ok(found)
+}
+
+/// Whether an open file is the Python service's.
+pub(crate) async fn holds_legacy(conn: &mut SqliteConnection) -> Result<bool, OpenError> {
     let found: Option<(i64,)> = sqlx::query_as(
         "SELECT 1 FROM pragma_table_info('users') WHERE name = 'email'
          AND NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')",
     )
-    .fetch_optional(&mut conn)
+    .fetch_optional(conn)
     .await
     .map_err(OpenError::Prepare)?;
-    conn.close().await.map_err(OpenError::Prepare)?;
     Ok(found.is_some())
 }

@@ -70,6 +70,11 @@ impl Begin {
         };
         Self { read: begin("READ ONLY"), write: begin("READ WRITE") }
     }
+
+    /// How a transaction begins that changes nothing.
+    pub(crate) fn read_only(self) -> SqlStr {
+        self.read
+    }
 }
 
 impl PostgresPool {

@@ -5,10 +5,11 @@ use std::{fs::File, sync::Arc};
 use sqlx::SqlitePool;
 
 use crate::{
-    Artifacts, DefaultModels, DownloadJobs, Exchanges, Invites, ProviderKeys, Recorder, Requests, Sessions, StoreError,
-    Tokens, UsageBuckets, Users, VaultCanaries,
+    Artifacts, DefaultModels, DownloadJobs, Exchanges, Freezes, Invites, ProviderKeys, Recorder, Requests, Sealed,
+    Sessions, StoreError, Tokens, UsageBuckets, Users, VaultCanaries,
     cache::Changes,
     db::{Conn, Db, SqliteDb},
+    freeze::Watch,
     later::Later,
     pool::PostgresPool,
 };
@@ -20,6 +21,7 @@ pub struct Store {
     pub(crate) recorder: Recorder,
     pub(crate) changes: Changes,
     pub(crate) later: Later,
+    pub(crate) freeze: Arc<Watch>,
     /// The operating system's lock on an SQLite file, held as long as the store lives.
     pub(crate) _lock: Option<Arc<File>>,
 }
@@ -102,6 +104,16 @@ impl Store {
         DownloadJobs(self)
     }
 
+    /// The operator's freeze.
+    pub fn freezes(&self) -> Freezes<'_> {
+        Freezes(self)
+    }
+
+    /// The encrypted columns.
+    pub fn sealed(&self) -> Sealed<'_> {
+        Sealed(self)
+    }
+
     pub fn vault_canaries(&self) -> VaultCanaries<'_> {
         VaultCanaries(self)
     }
@@ -117,12 +129,6 @@ impl Store {
             Backend::Sqlite(_) => "SQLite",
             Backend::Postgres(_) => "Postgres",
         }
-    }
-
-    /// Whether the database answers and can be written: what `/ready` asks.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        on_read!(self, db => db.scalar(sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM users WHERE FALSE")).await?);
-        Ok(())
     }
 
     /// Writes what is still queued and closes every connection.

@@ -1,7 +1,11 @@
 //! People: making them, signing them in, their profile.
 
+mod operator;
+
 use llm_api_domain::{Timestamp, UserId};
 use uuid::Uuid;
+
+pub use operator::AccountChange;
 
 use crate::{
     Action, AuditContext, NewToken, Store, StoreError,
@@ -72,6 +76,15 @@ pub enum RegisterOutcome {
 pub enum UserRef<'n> {
     Id(UserId),
     Name(&'n str),
+}
+
+impl<'n> UserRef<'n> {
+    fn parts(self) -> (Option<Uuid>, Option<&'n str>) {
+        match self {
+            Self::Id(id) => (Some(id.as_uuid()), None),
+            Self::Name(name) => (None, Some(name)),
+        }
+    }
 }
 
 impl From<UserId> for UserRef<'_> {
@@ -328,10 +341,7 @@ impl Users<'_> {
         is_active: bool,
         context: &AuditContext,
     ) -> Result<bool, StoreError> {
-        let (id, name) = match user.into() {
-            UserRef::Id(id) => (Some(id.as_uuid()), None),
-            UserRef::Name(name) => (None, Some(name)),
-        };
+        let (id, name) = user.into().parts();
         let action = if is_active { Action::UserEnabled } else { Action::UserDisabled };
         Ok(on_write!(self.0, db => {
             let found: Option<(Uuid,)> = db.optional(sqlx::query_as(

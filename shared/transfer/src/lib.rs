@@ -1,3 +1,4 @@
-//! Brings the data of the Python service over.
+//! Brings data from one place to another: that of the Python service over, ours into a backup and back.
 
+pub mod backup;
 pub mod import;

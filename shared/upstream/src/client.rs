@@ -182,9 +182,9 @@ impl ClientError {
     }
 }
 
-/// What both clients share. HTTP/1.1 only: one connection for each running answer, so none waits behind another and
+/// What all clients share. HTTP/1.1 only: one connection for each running answer, so none waits behind another and
 /// dropping an answer ends it at the provider.
-fn builder(config: &UpstreamConfig) -> reqwest::ClientBuilder {
+pub(crate) fn builder(config: &UpstreamConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .connect_timeout(config.connect_timeout)
         .user_agent(config.user_agent.as_str())

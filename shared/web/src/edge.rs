@@ -24,6 +24,7 @@ use axum::{
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use llm_api_domain::{Clock, RequestId};
+use llm_api_storage::{Freeze, Store};
 use tower::Service;
 use tracing::Instrument as _;
 
@@ -44,12 +45,29 @@ pub struct Edge {
 #[derive(Debug)]
 struct State {
     clock: Clock,
+    store: Store,
+    frozen: Router,
     trusted_proxies: TrustedProxies,
     /// The address that links in replies begin with, where the operator says it.
     public_url: Option<Arc<str>>,
     /// Requests being worked on, and the most there may be.
     in_flight: AtomicUsize,
     max_in_flight: usize,
+}
+
+/// What an edge needs beside the router.
+#[derive(Debug)]
+pub struct EdgeConfig {
+    pub clock: Clock,
+    pub store: Store,
+    /// Answers in the router's place what would change something while the operator has frozen the database; see
+    /// [`read_only`].
+    pub frozen: Router,
+    pub trusted_proxies: TrustedProxies,
+    /// The address that links in replies begin with, where the operator says it.
+    pub public_url: Option<String>,
+    /// The most requests that there may be at once.
+    pub max_in_flight: usize,
 }
 
 /// Gives its place back when the response's head is ready, or the request is dropped.
@@ -80,16 +98,12 @@ where
 }
 
 impl Edge {
-    pub fn new(
-        router: Router,
-        clock: Clock,
-        trusted_proxies: TrustedProxies,
-        public_url: Option<&str>,
-        max_in_flight: usize,
-    ) -> Self {
+    pub fn new(router: Router, config: EdgeConfig) -> Self {
+        let EdgeConfig { clock, store, frozen, trusted_proxies, public_url, max_in_flight } = config;
         let in_flight = AtomicUsize::new(0);
         let public_url = public_url.map(Arc::from);
-        Self { router, state: Arc::new(State { clock, trusted_proxies, public_url, in_flight, max_in_flight }) }
+        let state = State { clock, store, frozen, trusted_proxies, public_url, in_flight, max_in_flight };
+        Self { router, state: Arc::new(state) }
     }
 
     /// The client's own id, else a new one. Only the usual form with hyphens counts: some proxies put another one there
@@ -130,12 +144,11 @@ impl Edge {
             ApiError::overloaded("The server has as many requests as it can take", Duration::from_secs(1))
                 .into_response()
         } else {
-            let answered = AssertUnwindSafe(self.router.call(request)).catch_unwind().instrument(span.clone()).await;
-            match answered {
-                Ok(Ok(response)) => response,
-                Ok(Err(never)) => match never {},
-                Err(payload) => panicked(payload.as_ref()),
-            }
+            let answered = AssertUnwindSafe(route(&mut self.router, &self.state, request))
+                .catch_unwind()
+                .instrument(span.clone())
+                .await;
+            answered.unwrap_or_else(|payload| panicked(payload.as_ref()))
         };
         drop(place);
 
@@ -164,6 +177,30 @@ async fn tell_route(route: Option<Extension<MatchedPath>>, request: Request<Body
         response.extensions_mut().insert(route);
     }
     response
+}
+
+/// By the router, or in its place for a change while the database is frozen.
+async fn route(router: &mut Router, state: &State, mut request: Request<Body>) -> Response {
+    let freeze = match request.method().is_safe() {
+        true => None,
+        false => state.store.freezes().recent().await,
+    };
+    let answered = match freeze {
+        None => router.call(request).await,
+        Some(freeze) => {
+            request.extensions_mut().insert(freeze);
+            state.frozen.clone().call(request).await
+        }
+    };
+    match answered {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// The answer to every change while the database is frozen.
+pub async fn read_only(freeze: Option<Extension<Arc<Freeze>>>) -> ApiError {
+    ApiError::read_only(freeze.as_ref().and_then(|Extension(freeze)| freeze.reason.as_deref()))
 }
 
 /// Writes the body of an [`ApiError`] that a handler or an extractor answered with, and logs its cause.

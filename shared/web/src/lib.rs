@@ -19,7 +19,7 @@ pub use address::{ClientAddress, PeerAddress, TrustedProxies};
 pub use audit::Audit;
 pub use base_url::BaseUrl;
 pub use caller::{Account, Admin, Any, AuthState, Caller, Generate, Keys, Operator, Permission};
-pub use edge::{Edge, method_not_allowed, not_found, telling_its_route};
+pub use edge::{Edge, EdgeConfig, method_not_allowed, not_found, read_only, telling_its_route};
 pub use error::{ApiError, Detail, ErrorBody, Problem, gate_error};
 pub use family::openai_error;
 pub use inspect::check_json;

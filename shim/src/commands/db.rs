@@ -135,7 +135,7 @@ fn ends(config: &Config, arguments: &Ends) -> Result<(DatabaseEnd, DatabaseEnd),
     Ok((end(config, "--source", &arguments.source)?, end(config, "--target", &arguments.target)?))
 }
 
-fn end(config: &Config, option: &str, text: &str) -> Result<DatabaseEnd, Exit> {
+pub(crate) fn end(config: &Config, option: &str, text: &str) -> Result<DatabaseEnd, Exit> {
     // Settings count a relative path from the data directory; at the prompt it counts from here.
     let here = std::env::current_dir().map_err(Exit::failed)?;
     let schema = config.database_schema.as_deref();
@@ -164,7 +164,7 @@ fn configured(
 }
 
 /// The exit for what stopped it; findings are told on the way.
-fn refused(error: CopyError, json: bool) -> Exit {
+pub(crate) fn refused(error: CopyError, json: bool) -> Exit {
     match error {
         CopyError::Findings(findings) => {
             if json {
@@ -189,11 +189,11 @@ fn refused(error: CopyError, json: bool) -> Exit {
     }
 }
 
-fn finding_line(finding: &Finding) -> String {
+pub(crate) fn finding_line(finding: &Finding) -> String {
     format!("{} {}: {} {}", finding.table, finding.id, finding.column, finding.reason)
 }
 
-fn finding_json(finding: &Finding) -> Value {
+pub(crate) fn finding_json(finding: &Finding) -> Value {
     json!({ "table": finding.table, "id": finding.id, "column": finding.column, "reason": finding.reason })
 }
 
@@ -218,6 +218,7 @@ fn copy_json(report: &CopyReport, took: Duration) -> Value {
         "bytes": bytes,
         "seconds": took.as_secs_f64(),
         "keys_opened": report.keys_opened,
+        "frozen": report.is_frozen,
         "tables": report.tables.iter().map(sum_json).collect::<Vec<_>>(),
         "replaced": report.replaced.iter().map(|(table, rows)| json!({ "table": table, "rows": rows })).collect::<Vec<_>>(),
         "warnings": report.warnings.iter().map(finding_json).collect::<Vec<_>>(),
@@ -254,6 +255,9 @@ fn print_copy(job: &CopyJob<'_>, report: &CopyReport, took: Duration) {
         Outcome::WouldCopy => {
             println!("Would copy {rows} rows ({megabytes:.1} MB): {from} to {to}. Nothing was written.");
         }
+    }
+    if report.is_frozen {
+        println!("The target is frozen, as the source is: `llm-api thaw` with its settings lets writing go on.");
     }
     if let Some(receipt) = &report.receipt {
         println!("Receipt {} of {}", receipt.id, receipt.created_at);
@@ -302,17 +306,17 @@ fn print_comparison(comparison: &Comparison) {
 }
 
 /// One line on a terminal that is written over and over.
-struct ProgressLine {
+pub(crate) struct ProgressLine {
     is_shown: bool,
     last: Mutex<Option<Instant>>,
 }
 
 impl ProgressLine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { is_shown: std::io::stderr().is_terminal(), last: Mutex::new(None) }
     }
 
-    fn tell(&self, progress: Progress) {
+    pub(crate) fn tell(&self, progress: Progress) {
         let Ok(mut last) = self.last.lock() else { return };
         if !self.is_shown || last.is_some_and(|last| last.elapsed() < TELL_EVERY) {
             return;
@@ -325,7 +329,7 @@ impl ProgressLine {
         let _ = std::io::stderr().flush();
     }
 
-    fn clear(&self) {
+    pub(crate) fn clear(&self) {
         if self.is_shown {
             eprint!("\r\x1b[K");
         }

@@ -1,6 +1,8 @@
 //! `llm-api invite …`
 
 mod create;
+mod list;
+mod revoke;
 
 use clap::Subcommand;
 use llm_api_app::Config;
@@ -9,12 +11,15 @@ use crate::exit::Exit;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Invite {
-    /// Make an invite and print it; it is shown once.
     Create(create::InviteCreate),
+    List(list::InviteList),
+    Revoke(revoke::InviteRevoke),
 }
 
 pub(crate) async fn run(config: &Config, command: Invite) -> Result<(), Exit> {
     match command {
         Invite::Create(arguments) => create::run(config, &arguments).await,
+        Invite::List(arguments) => list::run(config, &arguments).await,
+        Invite::Revoke(arguments) => revoke::run(config, &arguments).await,
     }
 }

@@ -5,10 +5,33 @@ use llm_api_testkit::{Database, TempDir, each_db};
 
 use super::Place;
 
-/// Not moved: the driver's own, and the proofs of earlier copies.
-const LEFT: &str = "('_sqlx_migrations', 'transfer_receipts')";
+/// Not moved as data: the driver's own, the proofs of earlier copies, and the freeze, which a copy takes along by itself.
+const LEFT: &str = "('_sqlx_migrations', 'transfer_receipts', 'maintenance')";
 
 each_db! {
+    async fn every_table_refuses_writes_while_it_is_frozen(database: Database) {
+        let dir = TempDir::new();
+        let place = Place::new(database, &dir, "all.db").await;
+        place.migrate(&dir).await;
+        let mut expected: Vec<String> = TABLES.iter().flat_map(|table| match database {
+            Database::Sqlite => ["delete", "insert", "update"].map(|change| format!("{}_frozen_{change}", table.name)).to_vec(),
+            Database::Postgres => {
+                ["DELETE", "INSERT", "TRUNCATE", "UPDATE"].map(|change| format!("{}_frozen {change}", table.name)).to_vec()
+            }
+        }).collect();
+        expected.sort();
+        let mut found = place.sql(match database {
+            Database::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+            Database::Postgres => {
+                "SELECT t.tgname || ' ' || k.word FROM pg_trigger t
+                 JOIN (VALUES (8, 'DELETE'), (4, 'INSERT'), (32, 'TRUNCATE'), (16, 'UPDATE')) k(bit, word)
+                 ON t.tgtype & k.bit > 0 WHERE NOT t.tgisinternal"
+            }
+        }).await;
+        found.sort();
+        assert_eq!(found, expected);
+    }
+
     async fn every_table_and_column_is_moved(database: Database) {
         let dir = TempDir::new();
         let place = Place::new(database, &dir, "all.db").await;
@@ -78,7 +101,8 @@ each_db! {
             }
         }
         // And no other: texts in quotes stand in nothing but these lists.
-        let quoted = checks.lines().filter(|line| !line.contains("_sqlx_migrations"));
+        let ours = |line: &&str| !line.contains("_sqlx_migrations") && !line.contains("maintenance");
+        let quoted = checks.lines().filter(ours);
         assert_eq!(quoted.map(|line| line.matches('\'').count()).sum::<usize>(), words * 2, "{checks}");
     }
 }

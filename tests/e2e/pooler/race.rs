@@ -42,6 +42,7 @@ impl Narrow {
             schema: Some(SCHEMA.to_owned()),
             max_connections,
             mode: OpenMode::Tool,
+            expect_receipt: None,
             clock: Clock::system(),
         };
         Store::open(options).await

@@ -128,6 +128,7 @@ pub const SETTINGS: &[Setting] = &[
         .yaml("persistence.database_url"),
     optional("DATABASE_SCHEMA", "PostgreSQL schema that holds the tables").yaml("persistence.database_schema"),
     secret("MIGRATION_DATABASE_URL", "Direct or session address for migrations, where DATABASE_URL is a pooler"),
+    optional("EXPECT_RECEIPT", "Receipt of db copy that the database must have, else the start is refused"),
     text("DATABASE_POOL_MODE", "auto", "session, transaction, or auto: transaction on port 6543, else session"),
     whole("DATABASE_MAX_CONNECTIONS", "10", "Most database connections of this process"),
     optional("DATABASE_ROOT_CERT", "PEM file that the database server's certificate is checked against (sslrootcert)"),

@@ -61,6 +61,7 @@ impl House {
             schema: None,
             max_connections: 2,
             mode: OpenMode::Server,
+            expect_receipt: None,
             clock: clock.clone(),
         };
         let vault = Vault::new(MasterKey::parse(KEY).expect("a strong key"), Vec::new());

@@ -228,7 +228,7 @@ impl Relay {
         let config = &self.0.config;
         let mut waits = WAITS.into_iter();
         while let Err(failure) = config.store.download_jobs().finish(id, status, error, config.clock.now()).await {
-            let may_pass = matches!(failure, StoreError::Unavailable(_) | StoreError::Full(_));
+            let may_pass = matches!(failure, StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::ReadOnly);
             let Some(wait) = waits.next().filter(|_| may_pass) else {
                 return tracing::error!(error = %failure, job_id = %id, "the end of a download could not be noted");
             };

@@ -21,6 +21,7 @@ pub struct DatabaseEnd {
     schema: Option<String>,
     migration_address: Option<DatabaseAddress>,
     pool_mode: PoolMode,
+    label: Option<String>,
 }
 
 impl DatabaseEnd {
@@ -28,7 +29,13 @@ impl DatabaseEnd {
         if schema.as_deref().is_some_and(|schema| !valid_schema(schema)) {
             return Err(OpenError::Address("the schema may hold a-z, 0-9 and _ and starts with a letter".to_owned()));
         }
-        Ok(Self { address, schema, migration_address: None, pool_mode: PoolMode::Auto })
+        Ok(Self { address, schema, migration_address: None, pool_mode: PoolMode::Auto, label: None })
+    }
+
+    /// What people and receipts read, in place of an address that says nothing to them.
+    #[must_use]
+    pub fn called(self, label: String) -> Self {
+        Self { label: Some(label), ..self }
     }
 
     /// Where a target's tables are made, when its own address goes through a pooler.
@@ -56,6 +63,9 @@ impl DatabaseEnd {
 
     /// A line for people and receipts, without a secret.
     pub fn describe(&self) -> String {
+        if let Some(label) = &self.label {
+            return label.clone();
+        }
         match (&self.address, &self.schema) {
             (DatabaseAddress::Postgres(_), Some(schema)) => format!("{}, schema {schema}", self.address.describe()),
             _ => self.address.describe(),
@@ -146,6 +156,7 @@ impl DatabaseEnd {
             schema: self.schema.clone(),
             max_connections: 1,
             mode: OpenMode::Tool,
+            expect_receipt: None,
             clock: clock.clone(),
         };
         Store::open(options).await?.close().await;

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use llm_api_crypto::{SealContext, Vault};
 use serde::de::IgnoredAny;
 
+use crate::{Bound, SEALED_COLUMNS, SealedColumn};
+
 use super::{
     row::{Cell, Row},
     tables::{Kind, Table},
@@ -65,10 +67,11 @@ impl Lint {
             let reason = format!("is greater than {}", table.columns[greater].name);
             self.findings.push(finding(table, row, smaller, reason));
         }
-        match table.name {
-            "users" => self.username(table, row),
-            "provider_keys" => self.open(table, row, vault),
-            _ => {}
+        if table.name == "users" {
+            self.username(table, row);
+        }
+        for sealed in SEALED_COLUMNS.iter().filter(|sealed| sealed.table == table.name) {
+            self.open(table, row, sealed, vault);
         }
     }
 
@@ -88,13 +91,14 @@ impl Lint {
         }
     }
 
-    fn open(&mut self, table: &Table, row: &Row, vault: Option<&Vault>) {
+    /// Canaries are not opened: that of a former key stops no copy.
+    fn open(&mut self, table: &Table, row: &Row, column: &SealedColumn, vault: Option<&Vault>) {
         let place = |name| table.place(name).unwrap_or_default();
-        let Some(vault) = vault else { return };
-        let (Some(record), Some(owner)) = (row.uuid(place("id")), row.uuid(place("user_id"))) else { return };
-        let (Some(provider), Some(origin)) = (row.text(place("provider")), row.text(place("origin"))) else { return };
-        let Cell::Data(sealed) = row.cell(place("sealed")) else { return };
-        let context = SealContext { purpose: "provider-key", record, owner, provider, origin };
+        let (Some(vault), Bound::Row { purpose, id, owner, provider, origin }) = (vault, column.bound) else { return };
+        let (Some(record), Some(owner)) = (row.uuid(place(id)), row.uuid(place(owner))) else { return };
+        let (Some(provider), Some(origin)) = (row.text(place(provider)), row.text(place(origin))) else { return };
+        let Cell::Data(sealed) = row.cell(place(column.column)) else { return };
+        let context = SealContext { purpose, record, owner, provider, origin };
         match vault.open(&context, sealed) {
             Ok(_) => self.opened += 1,
             // Told already, as what it is.
@@ -102,7 +106,7 @@ impl Lint {
             Err(reason) => self.findings.push(finding(
                 table,
                 row,
-                place("sealed"),
+                place(column.column),
                 format!("does not open with the encryption keys that are set: {reason}"),
             )),
         }

@@ -12,6 +12,7 @@ use super::{
     conn::Conn,
     end::DatabaseEnd,
     error::{CopyError, Side},
+    freeze,
     lint::{Finding, Lint},
     receipt::{self, Receipt},
     row::Row,
@@ -62,6 +63,8 @@ pub struct CopyReport {
     pub receipt: Option<Receipt>,
     /// Rows that were deleted in the target, or would be.
     pub replaced: Vec<(&'static str, u64)>,
+    /// Whether the target is frozen now, as the source is.
+    pub is_frozen: bool,
 }
 
 /// Copies everything, or changes nothing.
@@ -108,15 +111,18 @@ async fn from(job: &CopyJob<'_>, source: &mut Conn) -> Result<CopyReport, CopyEr
     }
     job.target.migrate(&job.clock).await.map_err(CopyError::open(Side::Target))?;
     let mut target = job.target.open_for_writing().await.map_err(CopyError::open(Side::Target))?;
-    let written = into(job, source, &mut target, &tables).await;
+    let freeze = freeze::State::read(source, Side::Source).await?;
+    let is_frozen = freeze.is_frozen();
+    let written = into(job, source, &mut target, &tables, &freeze).await;
     match written {
         Ok(Written::Now { receipt, replaced }) => {
             target.commit().await.map_err(CopyError::of(Side::Target, None))?;
-            Ok(report(job, Outcome::Copied, tables, lint, Some(receipt), replaced))
+            Ok(report(job, Outcome::Copied, tables, lint, Some(receipt), replaced, is_frozen))
         }
         Ok(Written::Before(receipt)) => {
-            target.close().await;
-            Ok(report(job, Outcome::AlreadyDone, tables, lint, Some(receipt), Vec::new()))
+            // The source may have been frozen since.
+            target.commit().await.map_err(CopyError::of(Side::Target, None))?;
+            Ok(report(job, Outcome::AlreadyDone, tables, lint, Some(receipt), Vec::new(), is_frozen))
         }
         Err(error) => {
             target.close().await;
@@ -132,9 +138,10 @@ fn report(
     lint: Lint,
     receipt: Option<Receipt>,
     replaced: Vec<(&'static str, u64)>,
+    is_frozen: bool,
 ) -> CopyReport {
     let keys_opened = job.vault.is_some().then_some(lint.opened);
-    CopyReport { outcome, tables, warnings: lint.warnings, keys_opened, receipt, replaced }
+    CopyReport { outcome, tables, warnings: lint.warnings, keys_opened, receipt, replaced, is_frozen }
 }
 
 enum Written {
@@ -147,15 +154,18 @@ async fn into(
     source: &mut Conn,
     target: &mut Conn,
     tables: &[TableSum],
+    freeze: &freeze::State,
 ) -> Result<Written, CopyError> {
     alone(source, target).await?;
     if let Some(receipt) = already_done(job, target, tables).await? {
+        freeze.write(target).await?;
         return Ok(Written::Before(receipt));
     }
     let replaced = present(target).await?;
     if !replaced.is_empty() && !job.truncate {
         return Err(CopyError::NotEmpty { name: job.target.name(), tables: replaced });
     }
+    freeze::lift(target).await?;
     clear(target).await?;
     let all: u64 = tables.iter().map(|sum| sum.rows).sum();
     let references = References::lift(target).await?;
@@ -164,6 +174,7 @@ async fn into(
     verify(job, target, tables, all).await?;
     let receipt = Receipt::new(job.source.describe(), job.target.describe(), tables, job.clock.now());
     receipt.insert(target, tables).await.map_err(CopyError::of(Side::Target, Some("transfer_receipts")))?;
+    freeze.write(target).await?;
     Ok(Written::Now { receipt, replaced })
 }
 
@@ -260,12 +271,12 @@ async fn dry_run(
 ) -> Result<CopyReport, CopyError> {
     let peeked = job.target.peek().await.map_err(CopyError::open(Side::Target))?;
     let Some(mut target) = peeked else {
-        return Ok(report(job, Outcome::WouldCopy, tables, lint, None, Vec::new()));
+        return Ok(report(job, Outcome::WouldCopy, tables, lint, None, Vec::new(), false));
     };
     let looked = look(job, source, &mut target, &tables).await;
     target.close().await;
     let (outcome, receipt, replaced) = looked?;
-    Ok(report(job, outcome, tables, lint, receipt, replaced))
+    Ok(report(job, outcome, tables, lint, receipt, replaced, false))
 }
 
 async fn look(

@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::{OpenMode, OpenOptions, prepare_error};
+use super::{OpenMode, OpenOptions, expect, prepare_error};
 use crate::{
     DatabaseAddress, OpenError,
     address::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT},
@@ -58,7 +58,10 @@ async fn open_sessions(
     options: &OpenOptions,
 ) -> Result<PostgresPool, OpenError> {
     let schema = options.schema.as_deref();
-    let session = Session::open(address, schema, SETTING).await?;
+    let mut session = Session::open(address, schema, SETTING).await?;
+    if let Some(receipt) = options.expect_receipt {
+        expect::session(&mut session.conn, receipt).await?;
+    }
     let (connect, settings) = (session.connect, session.settings);
     if options.mode == OpenMode::Function {
         migrate::check_postgres(session.conn).await?;
@@ -91,6 +94,9 @@ async fn open_transactions(
     let connect = address.clone().statement_cache_capacity(0);
     let pool = connect_pool(pool_options(options), connect).await?;
     let pool = PostgresPool::of_transactions(pool, Begin::new(schema));
+    if let Some(receipt) = options.expect_receipt {
+        expect::transaction(&mut pool.reader().await.map_err(prepare_error)?, receipt).await?;
+    }
     match (is_current(&pool, schema).await, migration) {
         (Err(OpenError::Behind), Some(migration)) if options.mode != OpenMode::Function => {
             let conn = migration_session(migration, schema).await?;
@@ -226,7 +232,7 @@ async fn has_settings(conn: &mut PgConnection, schema: Option<&str>, timeout: &s
 /// An idle one shows it at once: it gives each statement the next session, or both clients the one that was used last. A
 /// busy one gives what is free, which is the same as before by chance, and so it takes more looks. Nothing is said that
 /// outlives its statement in another client's session, and none is held while another is waited for.
-async fn share_sessions(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, OpenError> {
+pub(crate) async fn share_sessions(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, OpenError> {
     let looks = async {
         let mine = session_of(one).await?;
         if session_of(one).await? != mine {

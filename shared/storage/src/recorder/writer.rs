@@ -52,6 +52,8 @@ pub(super) struct Writer {
     /// Rows that could not be written.
     backlog: VecDeque<RequestRecord>,
     used: HashMap<TokenId, Timestamp>,
+    /// Whether the last attempt met a freeze.
+    is_frozen: bool,
 }
 
 /// What one look at the queue brought.
@@ -76,6 +78,7 @@ impl Writer {
             due: VecDeque::new(),
             backlog: VecDeque::new(),
             used: HashMap::new(),
+            is_frozen: false,
         }
     }
 
@@ -205,6 +208,7 @@ impl Writer {
         used.sort_unstable_by_key(|(token, _)| *token);
         match self.write(&rows, &used, &sums).await {
             Ok(()) => {
+                self.is_frozen = false;
                 self.tally.written(&sums);
                 self.registry.rows_written(rows.iter().filter(|row| row.is_running()).map(RequestRecord::key));
                 for done in waiting {
@@ -212,7 +216,7 @@ impl Writer {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, source = std::error::Error::source(&error), rows = rows.len(), "usage rows could not be written");
+                self.tell(&error, rows.len());
                 self.tally.put_back(sums);
                 for done in waiting {
                     let _ = done.send(Err(StoreError::Closed));
@@ -223,6 +227,15 @@ impl Writer {
                     self.write_one_by_one(rows).await;
                 }
             }
+        }
+    }
+
+    /// A freeze is no failure: what comes late waits for the thaw, and is told once.
+    fn tell(&mut self, error: &StoreError, rows: usize) {
+        if !matches!(error, StoreError::ReadOnly) {
+            tracing::error!(%error, source = std::error::Error::source(error), rows, "usage rows could not be written");
+        } else if rows > 0 && !std::mem::replace(&mut self.is_frozen, true) {
+            tracing::warn!(rows, "the database is frozen: usage rows wait for the thaw");
         }
     }
 

@@ -8,7 +8,11 @@ use llm_api_storage::{AuditContext, NewInvite, OpenMode};
 
 use crate::exit::Exit;
 
+/// Make an invite and print it; it is shown once
+///
+/// Who holds it may register by `POST /v1/users/register`. Only its hash is stored.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct InviteCreate {
     /// Who registers with it becomes an administrator.
     #[arg(long)]
@@ -23,6 +27,11 @@ pub(crate) struct InviteCreate {
     #[arg(long)]
     json: bool,
 }
+
+const EXAMPLES: &str = "Examples:
+  llm-api invite create
+  llm-api invite create --max-uses 10 --expires-days 30
+  llm-api invite create --admin --json | jq -r .invite_token";
 
 pub(crate) async fn run(config: &Config, arguments: &InviteCreate) -> Result<(), Exit> {
     let clock = Clock::system();
@@ -42,6 +51,7 @@ pub(crate) async fn run(config: &Config, arguments: &InviteCreate) -> Result<(),
     created.map_err(Exit::failed)?;
     if arguments.json {
         let reply = serde_json::json!({
+            "id": invite.id,
             "invite_token": secret.expose(),
             "grants_admin": invite.grants_admin,
             "max_uses": invite.max_uses,

@@ -1,20 +1,25 @@
-use std::io::{BufRead as _, IsTerminal as _};
-
 use clap::Args;
 use llm_api_app::{Config, open_store};
 use llm_api_crypto::{PasswordGate, check_new_password};
-use llm_api_domain::{Clock, UserId};
+use llm_api_domain::{Clock, UserId, check_username};
 use llm_api_storage::{AuditContext, NewUser, OpenMode};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
+use super::password::new_password;
 use crate::exit::Exit;
 
+/// Make an account; the password is asked for without echo
+///
+/// It works beside a running server, with the same settings and as the same system user. The password must have at least
+/// 12 characters and must not be a common one.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct UserCreate {
-    #[arg(long)]
+    /// What the person signs in with: 1 to 255 characters. It cannot be changed later.
+    #[arg(long, value_name = "NAME")]
     username: String,
     /// What others see; the part of the name before `@` when missing.
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     display_name: Option<String>,
     /// Make an administrator.
     #[arg(long)]
@@ -27,12 +32,15 @@ pub(crate) struct UserCreate {
     json: bool,
 }
 
+const EXAMPLES: &str = "Examples:
+  llm-api user create --username ada --admin
+  printf '%s\\n' \"$PASSWORD\" | llm-api user create --username bob@example.org --display-name Bob --password-stdin";
+
 pub(crate) async fn run(config: &Config, arguments: UserCreate) -> Result<(), Exit> {
     let username = arguments.username.trim().to_owned();
-    if username.is_empty() || username.chars().count() > 255 || username.chars().any(char::is_control) {
-        return Err(Exit::usage("--username must have 1 to 255 characters, none of them a control character"));
-    }
-    let password = password(arguments.password_stdin)?;
+    check_username(&username)
+        .map_err(|_| Exit::usage("--username must have 1 to 255 characters, none of them a control character"))?;
+    let password = new_password(arguments.password_stdin)?;
     check_new_password(&username, password.expose_secret()).map_err(Exit::usage)?;
 
     let clock = Clock::system();
@@ -58,22 +66,4 @@ pub(crate) async fn run(config: &Config, arguments: UserCreate) -> Result<(), Ex
         println!("Created the {kind} {}.", user.username);
     }
     Ok(())
-}
-
-/// Never from an argument: arguments stand in the process list.
-fn password(from_stdin: bool) -> Result<SecretString, Exit> {
-    if from_stdin {
-        let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line).map_err(Exit::failed)?;
-        return Ok(SecretString::from(line.trim_end_matches(['\r', '\n'])));
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err(Exit::usage("no terminal to ask for the password on; use --password-stdin"));
-    }
-    let ask = |prompt| rpassword::prompt_password(prompt).map(SecretString::from).map_err(Exit::failed);
-    let password = ask("Password: ")?;
-    if ask("Once more: ")?.expose_secret() != password.expose_secret() {
-        return Err(Exit::usage("the two passwords differ"));
-    }
-    Ok(password)
 }
