@@ -25,6 +25,7 @@ mod odd_input;
 mod operations;
 mod provider_keys;
 mod raw_provider;
+mod removal;
 mod requests;
 mod routes;
 mod selection;

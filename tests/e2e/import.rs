@@ -24,21 +24,21 @@ const TABLES: [&str; 9] = [
 ];
 
 /// The id of a row in the made file: `kind` is the table's number.
-fn id(kind: u32, number: u32) -> String {
+pub(crate) fn id(kind: u32, number: u32) -> String {
     format!("{kind:08x}-0000-4000-8000-{number:012x}")
 }
 
 /// An installation, and a file of the old service beside it.
-struct Old {
-    site: Site,
-    file: PathBuf,
-    passphrase: PathBuf,
+pub(crate) struct Old {
+    pub(crate) site: Site,
+    pub(crate) file: PathBuf,
+    pub(crate) passphrase: PathBuf,
     /// Tokens and invites in clear, by their numbers.
     secrets: Value,
 }
 
 impl Old {
-    async fn new(database: Database, layout: &str) -> Self {
+    pub(crate) async fn new(database: Database, layout: &str) -> Self {
         Self::made(Site::new(database).await, layout, PASSPHRASE).await
     }
 
@@ -70,7 +70,7 @@ impl Old {
         serde_json::from_str(&done.stdout).expect("JSON")
     }
 
-    fn token(&self, number: u32) -> &str {
+    pub(crate) fn token(&self, number: u32) -> &str {
         self.secrets["tokens"][number.to_string()].as_str().expect("a token")
     }
 
@@ -117,12 +117,12 @@ fn assert_counts(report: &Value, expected: &[(&str, [u64; 4])]) {
     }
 }
 
-async fn log_in(http: &Http, name: &str, password: &str) -> (u16, Value) {
+pub(crate) async fn log_in(http: &Http, name: &str, password: &str) -> (u16, Value) {
     let reply = http.post("/v1/users/login").json(json!({ "username": name, "password": password })).send().await;
     (reply.status.into(), reply.json().await)
 }
 
-async fn messages(http: &Http, token: &str, session: &str) -> Vec<(String, String)> {
+pub(crate) async fn messages(http: &Http, token: &str, session: &str) -> Vec<(String, String)> {
     let session = get(http, token, &format!("/v1/sessions/{session}")).await.json().await;
     let messages = session["messages"].as_array().unwrap_or_else(|| panic!("{session}"));
     let text = |message: &Value, name: &str| message[name].as_str().expect(name).to_owned();

@@ -2,9 +2,12 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a story fails by panicking")]
 
+mod accounts;
+mod backup;
 mod commands;
 mod conversation;
 pub(crate) mod db_copy;
+mod doctor;
 mod edge;
 mod expect_receipt;
 mod first_run;
@@ -19,6 +22,9 @@ mod pooler;
 mod postgres;
 mod real_model;
 mod refusals;
+mod runbook;
 mod same_names;
+mod shared_limits;
 mod shutdown;
+mod smoke;
 mod support;

@@ -1,11 +1,9 @@
 //! PostgreSQL as operators run it: several servers, schemas, certificates, and strange passwords.
 
-use std::path::Path;
-
 use futures_util::future::join_all;
-use llm_api_testkit::{Cluster, Database, FakeProvider, Server, TempDir, Tls, run};
+use llm_api_testkit::{Cluster, Database, FakeProvider, Server, Tls};
 
-use crate::support::{Site, get, sign_in};
+use crate::support::{Site, another_authority, get, sign_in};
 
 async fn site() -> Site {
     Site::new(Database::Postgres).await
@@ -88,17 +86,6 @@ async fn the_certificate_is_checked_when_asked_for() {
     assert!(!refused.stderr.contains(cluster.password()), "{refused:?}");
     site.set("DATABASE_URL", &format!("{plain}&sslrootcert={wrong}"));
     site.run(&["migrate"], "").await.expect(1);
-}
-
-/// A certificate that has nothing to do with the server's.
-async fn another_authority(dir: &TempDir) -> String {
-    let (key, certificate) = (dir.path().join("other.key"), dir.path().join("other.crt"));
-    let (key, certificate) = (key.display().to_string(), certificate.display().to_string());
-    let args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-    let args: Vec<&str> =
-        args.into_iter().chain(["-subj", "/CN=another authority", "-keyout", &key, "-out", &certificate]).collect();
-    run(Path::new("openssl"), dir.path(), &args, &[], "").await.expect(0);
-    certificate
 }
 
 #[tokio::test]

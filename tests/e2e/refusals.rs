@@ -88,6 +88,11 @@ each_db! {
         let sentence = refused(&site, 78).await;
         assert!(sentence.starts_with("the encryption key is not the one this database was used with"), "{sentence}");
         assert!(!sentence.contains(OTHER_KEY) && !sentence.contains(ENCRYPTION_KEY), "{sentence}");
+        // Commands that open the vault say the same, and change nothing.
+        for command in [&["keys", "verify"][..], &["keys", "rotate"], &["keys", "rotate", "--dry-run"]] {
+            assert_eq!(site.run(command, "").await.expect(78).stderr, format!("llm-api: {sentence}\n"), "{command:?}");
+        }
+        assert_eq!(site.sql("SELECT COUNT(*) FROM vault_canaries").await, ["1"]);
 
         // The remedy that it names.
         site.set("ENCRYPTION_KEYS_OLD", ENCRYPTION_KEY);
@@ -150,7 +155,14 @@ async fn a_replaced_key_file_is_noticed() {
 
     // A lost file is not replaced by a new key as long as there is data under the old one.
     std::fs::remove_file(&key_file).expect("a file");
-    refused(&site, 78).await;
+    let remedy = "is missing, and this database needs it: restore it from your backup, or set LLM_API_ENCRYPTION_KEY";
+    let sentence = refused(&site, 78).await;
+    assert_eq!(sentence, format!("{} {remedy}", key_file.display()));
+    for command in ["verify", "rotate"] {
+        let refused = site.run(&["keys", command], "").await.expect(78);
+        assert_eq!(refused.stderr, format!("llm-api: {sentence}\n"));
+    }
+    assert!(!key_file.exists());
     site.set("ENCRYPTION_KEY", first.trim_end());
     site.start().await;
 }

@@ -185,3 +185,14 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// A certificate that has nothing to do with the server's.
+pub(crate) async fn another_authority(dir: &TempDir) -> String {
+    let (key, certificate) = (dir.path().join("other.key"), dir.path().join("other.crt"));
+    let (key, certificate) = (key.display().to_string(), certificate.display().to_string());
+    let args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    let args: Vec<&str> =
+        args.into_iter().chain(["-subj", "/CN=another authority", "-keyout", &key, "-out", &certificate]).collect();
+    run(Path::new("openssl"), dir.path(), &args, &[], "").await.expect(0);
+    certificate
+}

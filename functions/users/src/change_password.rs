@@ -31,9 +31,9 @@ pub(crate) async fn change_password(
     Json(body): Json<ChangePassword>,
 ) -> Result<Json<Changed>, ApiError> {
     // A stolen token must not be good for guessing the password.
-    state.throttles.attempt(Throttle::LoginAddress, ThrottleKey::address(context.address), context.now)?;
+    state.throttles.attempt(Throttle::LoginAddress, ThrottleKey::address(context.address), context.now).await?;
     let name = ThrottleKey::name(&caller.username);
-    state.throttles.check(Throttle::LoginName, name, context.now)?;
+    state.throttles.check(Throttle::LoginName, name, context.now).await?;
     check_new_password(&caller.username, body.new_password.expose_secret())
         .map_err(|problem| ApiError::invalid_field("new_password", problem.to_string()))?;
 
@@ -42,7 +42,7 @@ pub(crate) async fn change_password(
     let verified = state.passwords.verify(&body.current_password, stored.as_deref()).await.map_err(gate_error)?;
     let refused = || ApiError::bad_request("The password was not changed: the current password is wrong");
     let (Some(stored), Verified::Yes | Verified::YesButRehash) = (stored, verified) else {
-        state.throttles.failed(Throttle::LoginName, name, context.now);
+        state.throttles.failed(Throttle::LoginName, name, context.now).await;
         return Err(refused());
     };
     let hash = state.passwords.hash(&body.new_password).await.map_err(gate_error)?;

@@ -43,26 +43,26 @@ pub(crate) async fn login(
 ) -> Result<Json<LoggedIn>, ApiError> {
     let username = submitted_name(body.username.as_deref(), body.email.as_deref())?;
     let name = ThrottleKey::name(username);
-    state.throttles.attempt(Throttle::LoginAddress, ThrottleKey::address(context.address), context.now)?;
-    state.throttles.check(Throttle::LoginName, name, context.now)?;
+    state.throttles.attempt(Throttle::LoginAddress, ThrottleKey::address(context.address), context.now).await?;
+    state.throttles.check(Throttle::LoginName, name, context.now).await?;
 
     // An unknown and a disabled user cost as much as a known one, and get the same reply.
     let users = state.auth.store.users();
     let found = users.find_for_login(username).await?.filter(|found| found.user.is_active);
     let stored = found.as_ref().and_then(|found| found.password_hash.as_deref());
     let verified = state.passwords.verify(&body.password, stored).await.map_err(gate_error)?;
-    let refused = || {
-        state.throttles.failed(Throttle::LoginName, name, context.now);
+    let refused = async || {
+        state.throttles.failed(Throttle::LoginName, name, context.now).await;
         ApiError::unauthenticated("Invalid credentials")
     };
-    let (Some(found), Verified::Yes | Verified::YesButRehash) = (found, verified) else { return Err(refused()) };
+    let (Some(found), Verified::Yes | Verified::YesButRehash) = (found, verified) else { return Err(refused().await) };
     let rehashed = match verified {
         Verified::YesButRehash => Some(state.passwords.hash(&body.password).await.map_err(gate_error)?),
         Verified::Yes | Verified::No => None,
     };
     let (secret, token) = login_token(found.user.id, context.now)?;
     if !users.record_login(&found, rehashed.as_deref(), &token, &context).await? {
-        return Err(refused());
+        return Err(refused().await);
     }
     Ok(Json(LoggedIn {
         token: secret.expose().to_owned(),

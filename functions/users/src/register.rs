@@ -54,7 +54,7 @@ pub(crate) async fn register(
     Json(body): Json<Register>,
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
     let address = ThrottleKey::address(context.address);
-    state.throttles.check(Throttle::RegisterAddress, address, context.now)?;
+    state.throttles.check(Throttle::RegisterAddress, address, context.now).await?;
     let username = submitted_name(body.username.as_deref(), body.email.as_deref())?.to_owned();
     check_username(&username).map_err(refused_name)?;
     if body.display_name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
@@ -63,8 +63,8 @@ pub(crate) async fn register(
     check_new_password(&username, body.password.expose_secret())
         .map_err(|problem| ApiError::invalid_field("password", problem.to_string()))?;
 
-    let refuse = |reason: &str| {
-        state.throttles.failed(Throttle::RegisterAddress, address, context.now);
+    let refuse = async |reason: &str| {
+        state.throttles.failed(Throttle::RegisterAddress, address, context.now).await;
         ApiError::bad_request(format!("Registration failed. {reason}"))
     };
     let bad_invite = "The invite is missing, unknown, used, revoked or expired.";
@@ -72,9 +72,10 @@ pub(crate) async fn register(
     let invite = match invite {
         Some(invite) => {
             let hash = TokenHash::of_presented(&[TokenKind::Invite], invite.expose_secret().trim());
-            Some(*hash.ok_or_else(|| refuse(bad_invite))?.as_bytes())
+            let Some(hash) = hash else { return Err(refuse(bad_invite).await) };
+            Some(*hash.as_bytes())
         }
-        None if state.config.invite_required => return Err(refuse(bad_invite)),
+        None if state.config.invite_required => return Err(refuse(bad_invite).await),
         None => None,
     };
 
@@ -95,12 +96,12 @@ pub(crate) async fn register(
         is_admin,
     };
     match state.auth.store.users().register(user.clone(), invite, &token, &context).await? {
-        RegisterOutcome::InviteRefused => Err(refuse(bad_invite)),
-        RegisterOutcome::NameTaken => Err(refuse("The name is taken.")),
+        RegisterOutcome::InviteRefused => Err(refuse(bad_invite).await),
+        RegisterOutcome::NameTaken => Err(refuse("The name is taken.").await),
         RegisterOutcome::Registered { is_admin } => {
             if invite.is_none() {
                 // Nothing else bounds registrations that need no invite.
-                state.throttles.failed(Throttle::RegisterAddress, address, context.now);
+                state.throttles.failed(Throttle::RegisterAddress, address, context.now).await;
             }
             let reply = Registered {
                 account: account(is_admin),

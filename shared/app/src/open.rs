@@ -108,6 +108,7 @@ pub async fn open(
     let store = open_store(&config, mode, &clock).await?;
     let vault = vault(&config, key, &store, &clock, mode).await?;
     let artifacts = artifacts(&config, &store, bucket, &vault, &clock);
+    let throttles = Throttles::new(&store, vault.signer("throttle"));
     let limits = StreamLimits::new(config.limits.max_streams, config.limits.max_streams_per_user);
     let relay = Relay::new(RelayConfig {
         store: store.clone(),
@@ -126,7 +127,7 @@ pub async fn open(
         auth: Arc::new(AuthState { store, clock, static_key }),
         relay,
         passwords: PasswordGate::default(),
-        throttles: Throttles::default(),
+        throttles,
         config,
     }))
 }

@@ -76,7 +76,7 @@ impl Relay {
         call: ChatCall,
     ) -> Result<ChatReply<impl Stream<Item = ChatEvent> + Send + use<>>, RelayError> {
         let ChatCall { subject, body } = call;
-        let place = self.0.config.limits.take(subject.user)?;
+        let place = self.stream_place(subject.user).await?;
         let target = self.chat_target(subject, &body).await?;
         let watch = self.watch(subject);
         let meter = self.open_meter(subject, &target, Entry::chat(true)).await?;

@@ -244,7 +244,7 @@ impl Relay {
         &self,
         call: GenerateCall,
     ) -> Result<impl Stream<Item = GenerateEvent> + Send + use<>, RelayError> {
-        let place = self.0.config.limits.take(call.subject.user)?;
+        let place = self.stream_place(call.subject.user).await?;
         let watch = self.watch(call.subject);
         let attempt = Box::pin(self.prepare(call, true)).await?;
         let meter = self.admit(&attempt).await?;

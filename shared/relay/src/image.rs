@@ -122,7 +122,7 @@ impl Relay {
         &self,
         call: GenerateCall,
     ) -> Result<impl Stream<Item = GenerateEvent> + Send + use<>, RelayError> {
-        let place = self.0.config.limits.take(call.subject.user)?;
+        let place = self.stream_place(call.subject.user).await?;
         let watch = self.watch(call.subject);
         let painting = Box::pin(self.prepare_image(call)).await?;
         let meter = self.admit_image(&painting, true).await?;

@@ -42,6 +42,10 @@ impl StreamLimits {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).all
     }
 
+    pub(crate) fn max_per_user(&self) -> usize {
+        self.0.max_per_user
+    }
+
     pub(crate) fn take(&self, user: UserId) -> Result<StreamPlace, RelayError> {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= self.0.max {

@@ -8,7 +8,8 @@ use llm_api_upstream::{Auth, Client, Endpoint, UpstreamError};
 use tokio::sync::watch;
 
 use crate::{
-    ProviderSettings, StreamLimits, catalogue::Catalogue, credits::CreditBook, defaults::Defaults, local::Local,
+    ProviderSettings, RelayError, StreamLimits, catalogue::Catalogue, credits::CreditBook, defaults::Defaults,
+    limits::StreamPlace, local::Local,
 };
 
 /// Who generates.
@@ -66,6 +67,18 @@ impl Relay {
     /// Whether running streams were asked to end.
     pub fn is_stopping(&self) -> bool {
         *self.0.config.stop.borrow()
+    }
+
+    /// A place among the streams of this process, for a user who has not too many of them in all processes together.
+    pub(crate) async fn stream_place(&self, user: UserId) -> Result<StreamPlace, RelayError> {
+        let config = &self.0.config;
+        let place = config.limits.take(user)?;
+        if config.store.is_shared()
+            && config.store.requests().running_streams(user, config.clock.now()).await? >= config.limits.max_per_user()
+        {
+            return Err(RelayError::UserStreams);
+        }
+        Ok(place)
     }
 
     /// How many streams are open now.

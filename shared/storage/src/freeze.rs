@@ -63,8 +63,8 @@ impl Freezes<'_> {
     /// somebody who wants to know, so a process at rest asks nothing.
     pub async fn recent(&self) -> Option<Arc<Freeze>> {
         let watch = &self.0.freeze;
-        if let Some(known) = watch.fresh() {
-            return known;
+        if watch.is_fresh() {
+            return watch.last();
         }
         let Some(asking) = watch.ask() else { return watch.last() };
         match self.current().await {
@@ -156,10 +156,8 @@ impl Watch {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// `None` when it is time to ask.
-    fn fresh(&self) -> Option<Option<Arc<Freeze>>> {
-        let is_fresh = self.micros() < self.good_until.load(Ordering::Acquire);
-        is_fresh.then(|| self.last())
+    fn is_fresh(&self) -> bool {
+        self.micros() < self.good_until.load(Ordering::Acquire)
     }
 
     fn last(&self) -> Option<Arc<Freeze>> {

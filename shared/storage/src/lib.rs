@@ -31,6 +31,7 @@ mod sealed;
 mod sessions;
 mod snapshot;
 mod store;
+mod throttles;
 mod tokens;
 mod usage_buckets;
 mod users;
@@ -68,6 +69,7 @@ pub use sealed::{
 pub use sessions::{NewSession, Session, Sessions};
 pub use snapshot::{Age, ArtifactFiles, SnapshotError, SnapshotFile, snapshot};
 pub use store::Store;
+pub use throttles::SharedThrottles;
 pub use tokens::{AuthenticatedToken, NewToken, Token, TokenKind, Tokens};
 pub use usage_buckets::{Bucket, Totals, UsageBuckets};
 pub use users::{AccountChange, LoginUser, NewUser, Profile, ProfileChange, RegisterOutcome, User, UserRef, Users};

@@ -12,6 +12,8 @@ use crate::{
     store::Backend,
 };
 
+/// How long a stream counts at most: as long as a call to a provider may take where the operator says nothing else.
+const STREAM_COUNTS: Duration = Duration::from_secs(900);
 /// Longer than any request may run: a `running` row older than this has no process behind it.
 const LONGEST_REQUEST: Duration = Duration::from_secs(3600);
 
@@ -120,6 +122,18 @@ impl Requests<'_> {
                 .bind(user.as_uuid()).bind(id.as_uuid())).await?
         });
         row.map(Request::try_from).transpose()
+    }
+
+    /// How many streams of a user run in all processes together. Those of the last second may be missing, and those of a
+    /// process that was killed count until they are too old to be anyone's.
+    pub async fn running_streams(&self, user: UserId, now: Timestamp) -> Result<usize, StoreError> {
+        let count: Option<i64> = on_read!(self.0, db => {
+            db.scalar(sqlx::query_scalar(
+                "SELECT COUNT(*) FROM requests
+                 WHERE status = 'running' AND streamed AND user_id = $1 AND started_at > $2")
+                .bind(user.as_uuid()).bind(DbTime(now - STREAM_COUNTS))).await?
+        });
+        Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default())
     }
 
     /// Writes the `running` row of a request at once, whose id the client chose: every process knows of it from then on.

@@ -6,7 +6,7 @@ use sqlx::SqlitePool;
 
 use crate::{
     Artifacts, DefaultModels, DownloadJobs, Exchanges, Freezes, Invites, ProviderKeys, Recorder, Requests, Sealed,
-    Sessions, StoreError, Tokens, UsageBuckets, Users, VaultCanaries,
+    Sessions, SharedThrottles, StoreError, Tokens, UsageBuckets, Users, VaultCanaries,
     cache::Changes,
     db::{Conn, Db, SqliteDb},
     freeze::Watch,
@@ -102,6 +102,16 @@ impl Store {
 
     pub fn download_jobs(&self) -> DownloadJobs<'_> {
         DownloadJobs(self)
+    }
+
+    /// Limits that hold across processes.
+    pub fn throttles(&self) -> SharedThrottles<'_> {
+        SharedThrottles(self)
+    }
+
+    /// Whether other processes may serve from this database, too.
+    pub fn is_shared(&self) -> bool {
+        !matches!(self.changes, Changes::Own(_))
     }
 
     /// The operator's freeze.

@@ -1,5 +1,5 @@
 //! The client of the operator's own commands.
-#![expect(clippy::panic, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 mod support;
 

@@ -34,7 +34,7 @@ pub(crate) struct Backup {
     /// Leave the generated files out of an archive.
     #[arg(long)]
     without_artifacts: bool,
-    /// Replace the file once the new one is complete.
+    /// Replace an earlier backup of that name, once the new one is complete.
     #[arg(long)]
     overwrite: bool,
     /// For programs.
@@ -103,7 +103,7 @@ pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> T {
         () = interrupted() => None,
     };
     done.unwrap_or_else(|| {
-        eprintln!("\nllm-api: interrupted; nothing is left behind, and running it again is safe");
+        eprintln!("\nllm-api: interrupted: what was half done is taken back, and running it again is safe");
         // Work on files that cannot be called back would be waited for.
         std::process::exit(1)
     })

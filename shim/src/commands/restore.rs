@@ -20,7 +20,7 @@ use crate::{
 /// Takes what `llm-api backup` wrote, archive or plain SQLite file, of this version or an older one and of either database,
 /// into the database that is configured. First everything is opened and checked; then, in one transaction, the database
 /// is filled, read again and compared, and gets a receipt; generated files go back into the data directory. When anything
-/// fails, the database is as before. On SQLite the server must not run; on PostgreSQL, stop or freeze it. What was revoked,
+/// fails, the database is as before. On SQLite the server must not run; on PostgreSQL, stop it. What was revoked,
 /// disabled or deleted since the backup is back, too.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -166,7 +166,8 @@ fn print_keys(opened: Option<u64>, has_vault: bool) {
 
 fn print_content(content: &Content) {
     if let Some(manifest) = &content.manifest {
-        let (version, source, made_at) = (&manifest.version, &manifest.source, manifest.made_at);
+        let source = if manifest.source == "sqlite" { "SQLite" } else { "Postgres" };
+        let (version, made_at) = (&manifest.version, manifest.made_at);
         println!("An archive made on {made_at} by llm-api {version}, of a database on {source}.");
         let artifacts = &manifest.artifacts;
         if artifacts.files > 0 {

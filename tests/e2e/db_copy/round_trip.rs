@@ -16,7 +16,7 @@ async fn content(place: &Place, dir: &TempDir) -> String {
     const DUMP: &str = "
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
-skip = ('_sqlx_migrations', 'transfer_receipts', 'maintenance')
+skip = ('_sqlx_migrations', 'transfer_receipts', 'maintenance', 'throttles')
 for (table,) in db.execute('SELECT name FROM sqlite_master WHERE type = \"table\" ORDER BY name').fetchall():
     if table not in skip:
         for row in sorted(map(repr, db.execute(f'SELECT * FROM {table}'))): print(table, row)";

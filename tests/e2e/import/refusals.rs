@@ -1,6 +1,6 @@
 //! What cannot be an import, and the way to it from a server that does not start.
 
-use llm_api_testkit::{Database, Server, target_binary};
+use llm_api_testkit::{Database, Server, each_db, target_binary};
 
 use super::{Old, log_in};
 use crate::support::Site;
@@ -16,6 +16,20 @@ async fn a_running_server_keeps_its_file_to_itself() {
     assert_eq!(old.site.sql("SELECT username FROM users").await, ["service"]);
     drop(server);
     old.report(&[]).await;
+}
+
+each_db! {
+    async fn the_wrong_encryption_key_is_refused_as_at_a_start(database: Database) {
+        let mut old = Old::new(database, "old").await;
+        old.site.start().await.terminate().await;
+        old.site.set("ENCRYPTION_KEY", "Jh8s0RrGz5WqkTn3vYb1uXo7eLm9pAcD2fHiKjNQtE4=");
+        for more in [&[][..], &["--dry-run"]] {
+            let refused = old.import(more).await.expect(78);
+            let sentence = "llm-api: the encryption key is not the one this database was used with: set";
+            assert!(refused.stderr.starts_with(sentence), "{refused:?}");
+        }
+        assert_eq!(old.site.sql("SELECT username FROM users").await, ["service"]);
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::{
 use crate::dialect::DbTime;
 
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub(crate) struct State {
+pub(crate) struct Carried {
     state: String,
     reason: Option<String>,
     since: Option<i64>,
@@ -16,7 +16,7 @@ pub(crate) struct State {
 /// Microseconds on both databases.
 const SINCE: (&str, &str) = ("since", "(EXTRACT(EPOCH FROM since) * 1000000)::bigint");
 
-impl State {
+impl Carried {
     pub(crate) fn is_frozen(&self) -> bool {
         self.state == "frozen"
     }

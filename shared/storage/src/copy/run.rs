@@ -111,7 +111,7 @@ async fn from(job: &CopyJob<'_>, source: &mut Conn) -> Result<CopyReport, CopyEr
     }
     job.target.migrate(&job.clock).await.map_err(CopyError::open(Side::Target))?;
     let mut target = job.target.open_for_writing().await.map_err(CopyError::open(Side::Target))?;
-    let freeze = freeze::State::read(source, Side::Source).await?;
+    let freeze = freeze::Carried::read(source, Side::Source).await?;
     let is_frozen = freeze.is_frozen();
     let written = into(job, source, &mut target, &tables, &freeze).await;
     match written {
@@ -154,7 +154,7 @@ async fn into(
     source: &mut Conn,
     target: &mut Conn,
     tables: &[TableSum],
-    freeze: &freeze::State,
+    freeze: &freeze::Carried,
 ) -> Result<Written, CopyError> {
     alone(source, target).await?;
     if let Some(receipt) = already_done(job, target, tables).await? {

@@ -14,7 +14,7 @@ use crate::{DatabaseAddress, OpenError, TABLES, migrate, open, pool::Begin};
 /// The roles of Supabase's Data API.
 const DATA_API: [&str; 2] = ["anon", "authenticated"];
 /// Ours, but not moved by a copy.
-const OTHER_TABLES: [&str; 3] = ["_sqlx_migrations", "maintenance", "transfer_receipts"];
+const OTHER_TABLES: [&str; 4] = ["_sqlx_migrations", "maintenance", "throttles", "transfer_receipts"];
 
 /// Why nobody was signed in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

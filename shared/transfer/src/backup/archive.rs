@@ -22,6 +22,9 @@ const PURPOSE: &str = "backup";
 const MANIFEST: &str = "manifest.json";
 pub(crate) const DATABASE: &str = "database.sqlite";
 
+/// What an SQLite file begins with.
+pub(crate) const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+
 /// Far more than any manifest has.
 const MANIFEST_BYTES: u64 = 16 << 20;
 
@@ -163,3 +166,6 @@ pub(crate) fn start(path: &Path) -> io::Result<Vec<u8>> {
     fs::File::open(path)?.take(64).read_to_end(&mut start)?;
     Ok(start)
 }
+
+#[cfg(test)]
+mod tests;

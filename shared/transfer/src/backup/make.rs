@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use llm_api_crypto::Vault;
+use llm_api_crypto::{STREAM_MAGIC, Vault};
 use llm_api_domain::{Clock, Timestamp};
 use llm_api_storage::{
     Age, CopyJob, DatabaseAddress, DatabaseEnd, Finding, Progress, SnapshotFile, check_database, copy_database,
@@ -14,7 +14,9 @@ use llm_api_storage::{
 };
 
 use super::{
-    BackupError, Manifest, archive, blocking, content_of, files,
+    BackupError, Manifest, archive,
+    archive::SQLITE_MAGIC,
+    blocking, content_of, files,
     manifest::{ArtifactContent, FORMAT, TableContent},
     workplace::{Draft, Workplace, create_file, shown},
 };
@@ -69,7 +71,7 @@ pub async fn back_up(job: &BackupJob<'_>) -> Result<BackupReport, BackupError> {
     if job.form == Form::Archive && job.vault.is_none() {
         return Err(BackupError::NoKeyToSeal);
     }
-    refuse_own_files(job)?;
+    refuse_to_replace(job)?;
     let draft = Draft::new(&job.output, job.overwrite)?;
     // What is readable is never beside an archive: its folder may be another machine's disk.
     let work = match job.form {
@@ -101,19 +103,24 @@ pub async fn back_up(job: &BackupJob<'_>) -> Result<BackupReport, BackupError> {
     Ok(BackupReport { output, form: job.form, bytes, manifest, findings, keys_opened })
 }
 
-/// A backup that takes the place of what it is made of would be the last one.
-fn refuse_own_files(job: &BackupJob<'_>) -> Result<(), BackupError> {
+/// A backup that took the place of the database would be the last one; of a key, the last that opens.
+fn refuse_to_replace(job: &BackupJob<'_>) -> Result<(), BackupError> {
     let refused = |reason| Err(BackupError::Output { path: shown(&job.output), reason });
-    // A name that is not there yet can be none of these.
+    // A name that is not there yet can be none of these, and a folder is told later.
     let Ok(output) = fs::canonicalize(&job.output) else { return Ok(()) };
+    if output.is_dir() {
+        return Ok(());
+    }
     let real = |path: &Path| fs::canonicalize(path).is_ok_and(|path| path == output);
     let database = job.source.sqlite_file().unwrap_or(Path::new(""));
     let beside = ["", "-wal", "-shm", ".lock"].map(|suffix| PathBuf::from(format!("{}{suffix}", database.display())));
     if beside.iter().any(|file| real(file)) {
         return refused("it is the database itself");
     }
-    if real(&job.data_dir.join("encryption.key")) {
-        return refused("it is the encryption key");
+    let start = archive::start(&job.output).map_err(BackupError::file(&job.output))?;
+    let is_backup = start.is_empty() || start.starts_with(STREAM_MAGIC) || start.starts_with(SQLITE_MAGIC);
+    if job.overwrite && !is_backup {
+        return refused("what is there is no backup, and is not replaced");
     }
     Ok(())
 }

@@ -14,12 +14,11 @@ use llm_api_storage::{
 };
 
 use super::{
-    BackupError, Form, Manifest, Placed, archive, blocking, content_of, files,
+    BackupError, Form, Manifest, Placed, archive,
+    archive::SQLITE_MAGIC,
+    blocking, content_of, files,
     workplace::{Workplace, create_file, create_private, shown},
 };
-
-/// What an SQLite file begins with.
-const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// What to bring back, and into what.
 pub struct RestoreJob<'j> {

@@ -178,3 +178,57 @@ fn in_folder(folder: &Path) -> Result<Workplace, BackupError> {
 pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_the_dead_are_swept_and_those_of_the_living_are_not() {
+        let home = Workplace::new(&std::env::temp_dir()).expect("a folder");
+        let (living, dead) = (Workplace::new(&home.path).expect("a folder"), home.join(".llm-api-work-dead"));
+        create_private(&dead.join("artifacts")).expect("a folder");
+        fs::write(dead.join(LOCK), "").expect("a file");
+        fs::write(dead.join("artifacts/one"), "left behind").expect("a file");
+        let other = home.join("not-ours");
+        create_private(&other).expect("a folder");
+        fs::write(other.join(LOCK), "").expect("a file");
+
+        let next = Workplace::new(&home.path).expect("a folder");
+        assert!(!dead.exists() && other.exists() && living.path.exists() && next.path.exists());
+        let (path, text) = (next.path.clone(), next.join("text"));
+        fs::write(text, "secret").expect("a file");
+        drop(next);
+        assert!(!path.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_made_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = Workplace::new(&std::env::temp_dir()).expect("a folder");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        create_file(&home.join("file")).expect("a file");
+        create_private(&home.join("a/b")).expect("a folder");
+        assert_eq!((mode(&home.path), mode(&home.join("file"))), (0o700, 0o600));
+        assert_eq!((mode(&home.join("a")), mode(&home.join("a/b"))), (0o700, 0o700));
+    }
+
+    #[test]
+    fn a_draft_takes_its_name_only_when_it_is_free() {
+        let home = Workplace::new(&std::env::temp_dir()).expect("a folder");
+        let target = home.join("target");
+        let draft = Draft::new(&target, false).expect("a free name");
+        fs::write(draft.path(), "first").expect("a file");
+        let late = Draft::new(&target, false).expect("a free name");
+        fs::write(late.path(), "second").expect("a file");
+        assert_eq!(draft.publish().expect("a name"), target);
+        assert!(matches!(late.publish(), Err(BackupError::Exists { .. })));
+        assert_eq!(fs::read_to_string(&target).expect("a file"), "first");
+        let third = Draft::new(&target, true).expect("it may be replaced");
+        fs::write(third.path(), "third").expect("a file");
+        third.publish().expect("a name");
+        assert_eq!(fs::read_to_string(&target).expect("a file"), "third");
+        assert_eq!(fs::read_dir(&home.path).expect("a folder").count(), 2, "the file, and the folder's lock");
+    }
+}

@@ -8,6 +8,7 @@ use super::{
     Run,
     disk::bytes,
     postgres::{expects_transactions, login_remedy},
+    report::Status,
     settings::Found,
 };
 
@@ -198,14 +199,20 @@ async fn clock(run: &mut Run<'_>, probe: &mut DatabaseProbe) {
     const CHECK: &str = CLOCK;
     let clock = run.clock.clone();
     let Some(Some(skew)) = ask(run, CHECK, async { probe.clock_skew(&clock).await }).await else { return };
-    let (size, seconds) = (skew.unsigned_abs(), skew.unsigned_abs().div_ceil(1_000_000));
+    let (status, detail) = judge_clock(skew);
+    let remedy = if status == Status::Ok { "" } else { "let both take their time from NTP (`timedatectl`)" };
+    run.report.tell(status, CHECK, detail, remedy);
+}
+
+/// By how many microseconds the server is ahead.
+fn judge_clock(skew: i64) -> (Status, String) {
+    let seconds = skew.unsigned_abs().div_ceil(1_000_000);
     let direction = if skew > 0 { "behind" } else { "ahead of" };
     let detail = format!("this machine's clock is {seconds} s {direction} the database server's");
-    let remedy = "let both take their time from NTP (`timedatectl`)";
-    match size {
-        SKEW_TO_FAIL.. => run.report.fail(CHECK, detail, remedy),
-        SKEW_TO_WARN.. => run.report.warn(CHECK, detail, remedy),
-        _ => run.report.ok(CHECK, "this machine and the database server agree"),
+    match skew.unsigned_abs() {
+        ..=SKEW_TO_WARN => (Status::Ok, "this machine and the database server agree".to_owned()),
+        ..=SKEW_TO_FAIL => (Status::Warn, detail),
+        _ => (Status::Fail, detail),
     }
 }
 
@@ -249,4 +256,23 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_seconds_are_a_warning_and_a_minute_is_a_failure() {
+        let clock = |seconds: i64| judge_clock(seconds * 1_000_000);
+        assert_eq!(clock(5).0, Status::Ok);
+        assert_eq!(clock(-6), (Status::Warn, "this machine's clock is 6 s ahead of the database server's".to_owned()));
+        assert_eq!(clock(60).0, Status::Warn);
+        assert_eq!(clock(61), (Status::Fail, "this machine's clock is 61 s behind the database server's".to_owned()));
+    }
+
+    #[test]
+    fn key_ids_are_shown_in_hex() {
+        assert_eq!(hex(&[0x0a, 0xff, 0x00, 0x1b]), "0aff001b");
+    }
 }

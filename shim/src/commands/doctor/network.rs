@@ -111,7 +111,7 @@ mod tests {
 
     fn judged(name: &str, found: &[(&str, bool)]) -> (Status, String, &'static str) {
         let found: Vec<_> =
-            found.iter().map(|(ip, way)| (SocketAddr::new(ip.parse().expect("an address"), 5432), *way));
+            found.iter().map(|(ip, way)| (SocketAddr::new(ip.parse().expect("an address"), 5432), *way)).collect();
         judge(name, &found)
     }
 

@@ -1,8 +1,10 @@
 //! Whether the operator's providers answer, and take the keys that are set.
 
+use std::time::Duration;
+
 use llm_api_app::ProviderCheck;
 use llm_api_domain::ProviderId;
-use llm_api_upstream::{UnreachableReason, UpstreamError};
+use llm_api_upstream::{TimeoutPhase, UnreachableReason, UpstreamError};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{Run, network, report::Status};
@@ -41,7 +43,7 @@ fn name(provider: ProviderId) -> String {
     }
 }
 
-async fn ask(check: &ProviderCheck, limit: std::time::Duration) -> Answer {
+async fn ask(check: &ProviderCheck, limit: Duration) -> Answer {
     if let Some((host, port)) = check.peer() {
         // Here, where a resolver that does not answer keeps nothing from ending.
         let host = host.trim_matches(['[', ']']);
@@ -51,7 +53,7 @@ async fn ask(check: &ProviderCheck, limit: std::time::Duration) -> Answer {
             return Answer { status, detail, remedy: "check this machine's name servers".to_owned() };
         }
     }
-    let late = || UpstreamError::Timeout { phase: llm_api_upstream::TimeoutPhase::FirstByte };
+    let late = || UpstreamError::Timeout { phase: TimeoutPhase::FirstByte };
     let listed = timeout(limit, check.ask()).await.unwrap_or_else(|_| Err(late()));
     let origin = check.origin();
     let error = match listed {
@@ -65,20 +67,25 @@ async fn ask(check: &ProviderCheck, limit: std::time::Duration) -> Answer {
         }
         Err(error) => error,
     };
-    let (status, remedy) = match check.provider {
-        ProviderId::Local => (Status::Warn, local_remedy(&error).to_owned()),
-        _ => judge(check, &error),
-    };
+    if check.provider == ProviderId::Local {
+        return local(origin, &error);
+    }
+    let (status, remedy) = judge(check, &error);
     Answer { status, detail: format!("{origin}: {error}"), remedy }
 }
 
-fn local_remedy(error: &UpstreamError) -> &'static str {
-    match error {
-        UpstreamError::Unreachable { reason: UnreachableReason::Refused } => {
-            "it is not running: start it, set LLM_API_LOCAL_BASE_URL, or set LLM_API_ENABLE_LOCAL_MODELS=false"
+/// The operator's own server may be off.
+fn local(origin: &str, error: &UpstreamError) -> Answer {
+    let (detail, remedy) = match error {
+        UpstreamError::Unreachable { reason: UnreachableReason::Refused } => (
+            format!("not running: nothing listens at {origin}"),
+            "start it, set LLM_API_LOCAL_BASE_URL, or set LLM_API_ENABLE_LOCAL_MODELS=false",
+        ),
+        error => {
+            (format!("{origin}: {error}"), "check LLM_API_LOCAL_BASE_URL, or set LLM_API_ENABLE_LOCAL_MODELS=false")
         }
-        _ => "check LLM_API_LOCAL_BASE_URL, or set LLM_API_ENABLE_LOCAL_MODELS=false",
-    }
+    };
+    Answer { status: Status::Warn, detail, remedy: remedy.to_owned() }
 }
 
 fn judge(check: &ProviderCheck, error: &UpstreamError) -> (Status, String) {

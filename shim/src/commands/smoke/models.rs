@@ -97,20 +97,28 @@ async fn default(run: &Run, models: Option<&[Value]>, model: Option<&Model>) -> 
     let token = run.token()?;
     let Some(models) = models else { return skipped("there is no list of models") };
     let is_default = |model: &&Value| model["is_default"] == true && model["modality"] == "text";
-    let said = |models: &[Value]| models.iter().find(is_default).map(full_name);
+    let find = |models: &[Value]| models.iter().find(is_default).cloned();
     let listed = model.filter(|model| models.iter().any(|listed| full_name(listed) == model.name));
     let Some(model) = listed.filter(|_| run.is_own_account) else {
-        return Ok(((), said(models).unwrap_or_else(|| "none of the listed models is the default".to_owned())));
+        return Ok(((), of_everybody(find(models).as_ref())));
     };
     let path = format!("/v1/models/{}/default?scope=user", in_path(&model.name));
     let set = run.ask_json(run.client.post(&path).bearer(&token).json(&json!({})), 200).await?;
     if set["is_default"] != true {
         return failed("a default was set, and the reply does not say so");
     }
-    match said(&read(run).await?) {
+    match find(&read(run).await?).as_ref().map(full_name) {
         Some(name) if name == model.name => Ok(((), format!("{name}, for this account"))),
         Some(other) => failed(format!("{} was set for this account, and the list says {other}", model.name)),
         None => failed(format!("{} was set for this account, and the list has no default", model.name)),
+    }
+}
+
+fn of_everybody(default: Option<&Value>) -> String {
+    match default {
+        Some(model) if is_open(model) => full_name(model),
+        Some(model) => format!("{}, which this account has no key for", full_name(model)),
+        None => "none of the listed models is it".to_owned(),
     }
 }
 
