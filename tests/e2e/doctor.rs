@@ -4,6 +4,7 @@ mod network;
 mod tenant;
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use llm_api_testkit::{Cluster, ENCRYPTION_KEY, each_db};
@@ -66,6 +67,10 @@ impl Diagnosis {
     }
 }
 
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a file of ours");
+}
+
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry"));
     let read = |entry: std::fs::DirEntry| {
@@ -80,6 +85,7 @@ each_db! {
         let mut site = Site::new(database).await;
         site.set("OPENAI_API_KEY", GOOD_KEY);
         site.set("API_KEY", API_KEY);
+        set_mode(site.dir.path(), 0o700);
         let server = site.start().await;
 
         let beside = Diagnosis::of(&site, 0).await;
@@ -225,8 +231,7 @@ async fn weak_and_careless_settings_are_told() {
     site.set("INVITE_REQUIRED", "false");
     site.set("HOST", "0.0.0.0");
     site.set("NO_SUCH_SETTING", "1");
-    site.sql("VACUUM").await;
-    std::process::Command::new("chmod").args(["755", &site.dir.path().display().to_string()]).status().expect("chmod");
+    set_mode(site.dir.path(), 0o755);
     let found = Diagnosis::of(&site, 78).await;
     assert_eq!(found.all("fail"), ["encryption-key", "api-key"], "{found:#?}");
     assert!(found.told("encryption-key", "fail").contains("the key repeats itself"), "{found:#?}");
@@ -254,7 +259,7 @@ async fn the_generated_key_file_is_looked_after() {
     drop(site.start().await);
     let key_file = site.dir.path().join("encryption.key");
     let key = std::fs::read_to_string(&key_file).expect("a key");
-    std::process::Command::new("chmod").args(["644", &key_file.display().to_string()]).status().expect("chmod");
+    set_mode(&key_file, 0o644);
     let found = Diagnosis::of(&site, 0).await;
     assert!(found.told("encryption-key", "warn").contains("chmod 600"), "{found:#?}");
     assert!(!format!("{found:?}").contains(key.trim_end()), "{found:#?}");

@@ -28,3 +28,4 @@ mod shared_limits;
 mod shutdown;
 mod smoke;
 mod support;
+mod watch;

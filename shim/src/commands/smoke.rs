@@ -164,7 +164,7 @@ async fn steps(run: &mut Run) {
 }
 
 /// Ctrl-C, or what a supervisor sends in its place.
-async fn interrupted() -> std::io::Result<()> {
+pub(super) async fn interrupted() -> std::io::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         stopped = tokio::signal::ctrl_c() => stopped,
@@ -172,7 +172,7 @@ async fn interrupted() -> std::io::Result<()> {
     }
 }
 
-fn secret(path: &Path) -> Result<SecretString, Exit> {
+pub(super) fn secret(path: &Path) -> Result<SecretString, Exit> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Exit::failed(format!("cannot read {}: {error}", path.display())))?;
     match text.trim() {
@@ -181,7 +181,7 @@ fn secret(path: &Path) -> Result<SecretString, Exit> {
     }
 }
 
-fn secret_of_stdin() -> Result<SecretString, Exit> {
+pub(super) fn secret_of_stdin() -> Result<SecretString, Exit> {
     let mut stdin = std::io::stdin().lock();
     if stdin.is_terminal() {
         return Err(Exit::usage("--token-stdin reads a pipe: a terminal would show the token"));
