@@ -110,9 +110,8 @@ each_db! {
         assert!(is_good(&app, &bob.token).await);
         let sessions = app.get("/v1/sessions", &bob.token).await.json().await;
         assert_eq!(sessions["sessions"][0]["message_count"], 2);
-        let models = app.get("/v1/models", &root.token).await.json().await;
-        let default = models["models"].as_array().into_iter().flatten().find(|model| model["is_default"] == true);
-        assert_eq!(default.map(|model| &model["id"]), Some(&json!("openai:counts")));
+        let defaults = data.query("SELECT modality, model FROM default_models WHERE updated_by IS NULL").await;
+        assert_eq!(defaults.trim(), "text|counts");
         let dora = json!({ "username": "dora", "password": "a long and quiet afternoon", "invite_token": invited });
         assert_eq!(register(&app, dora).await.status, 201, "her invite goes on");
         let invites = app.get("/v1/users/invites", &root.token).await.json().await;

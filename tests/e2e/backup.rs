@@ -255,13 +255,12 @@ each_db! {
 
         // What stops it half-way leaves nothing, either.
         let next = out.path().join("next.archive");
-        match &site.database {
-            Some(_) => site.set("DATABASE_URL", "postgres://app@127.0.0.1:9/none"),
-            None => {
-                let mut bytes = fs::read(&in_the_way).expect("a file");
-                bytes.truncate(bytes.len() / 2);
-                fs::write(&in_the_way, bytes).expect("a file");
-            }
+        if site.database.is_some() {
+            site.set("DATABASE_URL", "postgres://app@127.0.0.1:9/none");
+        } else {
+            let mut bytes = fs::read(&in_the_way).expect("a file");
+            bytes.truncate(bytes.len() / 2);
+            fs::write(&in_the_way, bytes).expect("a file");
         }
         let failed = back_up(&site, &next, &[]).await.expect(1);
         assert_eq!(failed.stderr.lines().count(), 1, "{failed:?}");

@@ -1,9 +1,10 @@
 //! PostgreSQL by way of PgBouncer, as Supabase and others give it: one schema of a database that belongs to others, a
 //! role that owns nothing else, and no more connections than they please.
 
+mod copy;
 mod race;
 
-use llm_api_testkit::{Cluster, Database, FakeProvider, Pooler, Pooling, Server};
+use llm_api_testkit::{Cluster, Database, ENCRYPTION_KEY, FakeProvider, Pooler, Pooling, Server};
 use serde_json::{Value, json};
 
 use crate::support::{Site, chat, eventually, get, sign_in, store_key};
@@ -146,12 +147,22 @@ async fn cancel_elsewhere(site: &Site, here: &Server, there: &Server, token: &st
     site.provider.wait_until_closed().await;
 }
 
+async fn another_encryption_key(tenant: Tenant) {
+    let tenant = tenant.with("ENCRYPTION_KEY", "Jh8s0RrGz5WqkTn3vYb1uXo7eLm9pAcD2fHiKjNQtE4=");
+    let tenant = tenant.with("ENCRYPTION_KEYS_OLD", ENCRYPTION_KEY);
+    let rotated = tenant.site.run(&["keys", "rotate"], "").await.expect(0);
+    assert!(rotated.stdout.starts_with("Sealed 1 value again"), "{rotated:?}");
+    let tenant = tenant.with("ENCRYPTION_KEYS_OLD", "");
+    tenant.site.run(&["keys", "verify"], "").await.expect(0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_works_behind_a_pooler_of_sessions() {
     // Nobody says what it is: it takes no settings while connecting, and is found to give sessions.
     let tenant = Tenant::new(Pooling::Session, 20).await;
     tenant.site.run(&["migrate"], "").await.expect(0);
     a_whole_stay(&tenant).await;
+    another_encryption_key(tenant).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,6 +184,7 @@ async fn everything_works_behind_a_pooler_of_transactions() {
     let unreachable = tenant.address(nobody).await;
     let tenant = tenant.with("MIGRATION_DATABASE_URL", &unreachable);
     a_whole_stay(&tenant).await;
+    another_encryption_key(tenant).await;
 }
 
 #[tokio::test]

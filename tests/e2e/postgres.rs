@@ -3,7 +3,13 @@
 use futures_util::future::join_all;
 use llm_api_testkit::{Cluster, Database, FakeProvider, Server, Tls};
 
-use crate::support::{Site, another_authority, get, sign_in};
+use crate::{
+    db_copy::rounds,
+    support::{Site, another_authority, get, sign_in},
+};
+
+/// The last migration of an older version: what came later adds to tables with rows.
+const OLDER: i64 = 5;
 
 async fn site() -> Site {
     Site::new(Database::Postgres).await
@@ -19,7 +25,47 @@ async fn admin(statement: String) -> Vec<String> {
 
 #[tokio::test]
 async fn four_servers_that_start_at_once_on_an_empty_database_all_come_up() {
-    let site = site().await;
+    for _ in 0..rounds(1) {
+        four_at_once(site().await).await;
+    }
+}
+
+/// As when a supervisor starts all of them after an upgrade.
+#[tokio::test]
+async fn four_servers_that_start_at_once_on_an_older_schema_all_come_up() {
+    for _ in 0..rounds(1) {
+        let site = site().await;
+        make_older(&site).await;
+        four_at_once(site).await;
+    }
+}
+
+/// Makes the tables as that version had them, and notes it as the driver does.
+async fn make_older(site: &Site) {
+    let current = self::site().await;
+    current.run(&["migrate"], "").await.expect(0);
+    let applied = format!(
+        "SELECT format('INSERT INTO _sqlx_migrations VALUES (%s, %L, now(), true, %L, 0)', version, description, checksum)
+         FROM _sqlx_migrations WHERE version <= {OLDER} ORDER BY version"
+    );
+    site.sql(
+        "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
+         installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, checksum BYTEA NOT NULL,
+         execution_time BIGINT NOT NULL)",
+    )
+    .await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/postgres");
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    let older = files.iter().zip(1..=OLDER);
+    for ((file, _), noted) in older.zip(current.sql(&applied).await) {
+        site.sql(&std::fs::read_to_string(file).expect("a migration")).await;
+        site.sql(&noted).await;
+    }
+}
+
+async fn four_at_once(site: Site) {
     let servers = join_all((0..4).map(|_| site.start())).await;
     site.add_user("ada").await;
     for server in &servers {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use llm_api_testkit::{Cluster, Database, ENCRYPTION_KEY, Finished, Http, Server, Tls, run, target_binary};
+use llm_api_testkit::{Cluster, Database, ENCRYPTION_KEY, Finished, Http, Server, run, target_binary};
 use serde_json::{Value, json};
 
 use crate::{

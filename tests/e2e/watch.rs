@@ -25,9 +25,9 @@ each_db! {
         let token = site.dir.path().join("token");
         std::fs::write(&token, API_KEY).expect("a file");
 
-        // It looks while there is something to see: for as long as it takes, requests come in.
+        // Requests come in for as long as it looks, and servers write their sums every five seconds.
         let url = server.base_url().to_owned();
-        let args = ["--url", &url, "--token-file", &token.display().to_string(), "--count", "4"];
+        let args = ["--url", &url, "--token-file", &token.display().to_string(), "--count", "8"];
         let traffic = async {
             loop {
                 for model in ["echo", "fails"] {
@@ -39,10 +39,10 @@ each_db! {
             () = traffic => unreachable!("it goes on for ever"),
             seen = lines(&site, &args, "") => seen,
         };
-        assert_eq!((seen.len(), stderr.as_str()), (4, ""));
+        assert_eq!((seen.len(), stderr.as_str()), (8, ""));
         assert!(seen.iter().all(|line| line["state"] == "ready" && line["answer_ms"].is_number()), "{seen:#?}");
         assert!(seen[0]["requests"].is_null(), "{seen:#?}");
-        let last = &seen[3];
+        let last = &seen[7];
         assert!(last["requests_per_second"].as_f64().is_some_and(|rate| rate > 0.0), "{last}");
         assert!(last["error_share"].as_f64().is_some_and(|share| share > 0.1 && share < 0.9), "{last}");
         assert!(last["mean_ms"].is_number() && last["providers"]["openai"] == 1.0, "{last}");

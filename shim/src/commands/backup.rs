@@ -68,7 +68,7 @@ pub(crate) async fn run(config: &Config, arguments: Backup) -> Result<(), Exit> 
         clock: Clock::system(),
         progress: &progress,
     };
-    let made = unless_interrupted(back_up(&job)).await;
+    let made = unless_interrupted(Box::pin(back_up(&job))).await;
     line.clear();
     let report = made.map_err(|error| refused(error, arguments.json))?;
     if arguments.json {
@@ -82,10 +82,9 @@ pub(crate) async fn run(config: &Config, arguments: Backup) -> Result<(), Exit> 
 fn form(arguments: &Backup) -> Form {
     let is_plain = |path: &Path| path.extension().is_some_and(|end| end == "db" || end == "sqlite");
     match arguments.format {
-        Some(Format::Archive) => Form::Archive,
         Some(Format::Sqlite) => Form::Sqlite,
         None if is_plain(&arguments.output) => Form::Sqlite,
-        None => Form::Archive,
+        Some(Format::Archive) | None => Form::Archive,
     }
 }
 
@@ -182,7 +181,7 @@ fn print_report(report: &BackupReport, job: &BackupJob<'_>) {
             println!("Nothing but that key opens it: keep the key, and keep it elsewhere.");
         }
         None => {
-            println!("Wrote {output} ({size}). Whoever has this file can read it; provider keys in it stay sealed.")
+            println!("Wrote {output} ({size}). Whoever has this file can read it; provider keys in it stay sealed.");
         }
     }
 }

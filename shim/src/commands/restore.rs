@@ -61,12 +61,12 @@ pub(crate) async fn run(config: &Config, arguments: Restore) -> Result<(), Exit>
         progress: &progress,
     };
     if arguments.dry_run {
-        let verified = unless_interrupted(verify_backup(&job)).await;
+        let verified = unless_interrupted(Box::pin(verify_backup(&job))).await;
         line.clear();
         let (content, checked) = verified.map_err(|error| refused(error, arguments.json))?;
         return tell_verified(&job, &content, &checked, arguments.json);
     }
-    let restored = unless_interrupted(restore(&job)).await;
+    let restored = unless_interrupted(Box::pin(restore(&job))).await;
     line.clear();
     let report = restored.map_err(|error| refused(error, arguments.json))?;
     if arguments.json {

@@ -133,9 +133,11 @@ pub(crate) async fn run(arguments: Smoke) -> Result<(), Exit> {
         () = cleanup::remove(&mut run) => {}
         stopped = interrupted() => {
             stopped.map_err(Exit::failed)?;
-            run.report.left(run.made.describe());
+            run.report.stopped();
         }
     }
+    let left = run.made.describe(&run.name);
+    run.report.left(&left);
     run.report.end(run.client.base_url())
 }
 

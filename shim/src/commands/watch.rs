@@ -26,13 +26,13 @@ const LINES_BETWEEN_HEADERS: u64 = 20;
 /// Watch a live deployment: one line every two seconds, with what is unusual marked
 ///
 /// It asks `/ready` and `/metrics` over HTTP, from anywhere. A line tells the time (UTC), whether the deployment is ready or
-/// frozen and how long that answer took, and what has happened since the line before: requests to models that ended, how
-/// many of them failed or were answered by another model, their mean time, and the providers that were asked. The figures
-/// are those of all servers on one database. A `!` begins a line with something unusual, and the line's end says what. A
-/// deployment that does not answer is a line, too, and is asked again.
+/// frozen and how long that answer took, and what the last 15 seconds brought: requests to models that ended, how many of
+/// them failed or were answered by another model, their mean time, and the providers that were asked. These figures are
+/// those of all servers on one database, which write them every five seconds. A `!` begins a line with something unusual,
+/// and its end says what. A deployment that does not answer is a line, too, and is asked again.
 ///
-/// `/metrics` wants the token of an administrator, or the static key (LLM_API_API_KEY), in a file or on standard input: an
-/// argument stands in the process list. Without one, or where metrics are off, the rest is told.
+/// `/metrics` wants the token of an administrator, or the static key (`LLM_API_API_KEY`), in a file or on standard input:
+/// an argument stands in the process list. Without one, or where metrics are off, the rest is told.
 ///
 /// Ctrl-C, or --count, ends it with 0.
 #[derive(Debug, Args)]

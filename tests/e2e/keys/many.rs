@@ -146,10 +146,10 @@ async fn replace(http: &Http, token: &str, stop: &Cell<bool>) -> String {
     key
 }
 
-/// Kills a rotation once it has done some of its work.
+/// Kills a rotation once it has done some of its work: thousands of small transactions are still to come then.
 async fn rotate_half(site: &Site, store: &Store) {
     let mut rotation = Command::new(target_binary("llm-api"))
-        .args(["keys", "rotate", "--batch", "20"])
+        .args(["keys", "rotate", "--batch", "2"])
         .env_clear()
         .envs(site.envs())
         .current_dir(site.dir.path())
@@ -158,7 +158,7 @@ async fn rotate_half(site: &Site, store: &Store) {
         .kill_on_drop(true)
         .spawn()
         .expect("the command");
-    eventually("some keys are sealed again", async || (sealed_under(store, NEW_KEY).await >= 1000).then_some(())).await;
+    eventually("some keys are sealed again", async || (sealed_under(store, NEW_KEY).await >= 500).then_some(())).await;
     rotation.kill().await.expect("it was still at work");
 }
 
@@ -190,7 +190,7 @@ each_db! {
             let resealed = |report: &serde_json::Value| report["resealed"].as_u64().expect("a number");
             // The batch that was cut off may have been committed since.
             let shared = resealed(&first) + resealed(&second);
-            assert!(shared <= rest && rest <= shared + 20, "{first} {second} of {rest}");
+            assert!(shared <= rest && rest <= shared + 2, "{first} {second} of {rest}");
             stop.set(true);
         };
         let (by_ada, by_bob, of_carol, ()) = tokio::join!(

@@ -49,6 +49,7 @@ pub enum SignInProblem {
 }
 
 /// The schema that statements arrive in, and who may do what there.
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of the database, and none follows from another")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SchemaFacts {
     /// The one that is set, or where the search path leads; `None` when that is nowhere.

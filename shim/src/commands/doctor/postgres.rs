@@ -18,7 +18,7 @@ const ANOTHER_SESSION: &str = "the address leads to a pooler that gives each tra
 /// What is known of the login before its own check.
 enum Login {
     Untried,
-    Done(PostgresProbe),
+    Done(Box<PostgresProbe>),
     Refused(LoginProblem),
 }
 
@@ -29,7 +29,7 @@ pub(super) async fn check(
     place: &PostgresPlace,
 ) -> Option<DatabaseProbe> {
     match steps(run, address, place).await {
-        Ok(probe) => Some(DatabaseProbe::Postgres(Box::new(probe))),
+        Ok(probe) => Some(DatabaseProbe::Postgres(probe)),
         Err(Failed(check)) => {
             let after = STEPS.iter().skip_while(|step| **step != check).skip(1).chain(&data::STEPS);
             for step in after {
@@ -40,7 +40,11 @@ pub(super) async fn check(
     }
 }
 
-async fn steps(run: &mut Run<'_>, address: &DatabaseAddress, place: &PostgresPlace) -> Result<PostgresProbe, Failed> {
+async fn steps(
+    run: &mut Run<'_>,
+    address: &DatabaseAddress,
+    place: &PostgresPlace,
+) -> Result<Box<PostgresProbe>, Failed> {
     let login = if place.is_socket {
         run.report.ok("host", format_args!("{}, a socket of this machine", place.host));
         Login::Untried
@@ -88,7 +92,7 @@ async fn tls(
     }
     let schema = run.config.database_schema.as_deref();
     let (login, problem) = match run.within(PostgresProbe::sign_in_verified(address, schema)).await {
-        Some(Ok(probe)) => (Login::Done(probe), None),
+        Some(Ok(probe)) => (Login::Done(Box::new(probe)), None),
         Some(Err(SignInProblem::Login(problem))) => (Login::Refused(problem), None),
         Some(Err(SignInProblem::Certificate(problem))) => (Login::Untried, Some(problem)),
         None => {
@@ -176,14 +180,14 @@ async fn sign_in(
     address: &DatabaseAddress,
     place: &PostgresPlace,
     login: Login,
-) -> Result<PostgresProbe, Failed> {
+) -> Result<Box<PostgresProbe>, Failed> {
     const CHECK: &str = "login";
     let tried = match login {
         Login::Done(probe) => Some(Ok(probe)),
         Login::Refused(problem) => Some(Err(SignInProblem::Login(problem))),
         Login::Untried => {
             let schema = run.config.database_schema.as_deref();
-            run.within(PostgresProbe::sign_in(address, schema)).await
+            run.within(PostgresProbe::sign_in(address, schema)).await.map(|tried| tried.map(Box::new))
         }
     };
     let PostgresPlace { user, database, .. } = place;

@@ -28,7 +28,7 @@ pub(crate) async fn run(config: &Config, arguments: &InviteList) -> Result<(), E
     store.close().await;
     let (invites, now) = (invites.map_err(Exit::failed)?, clock.now());
     if arguments.json {
-        println!("{}", Value::from_iter(invites.iter().map(|invite| row(invite, now))));
+        println!("{}", invites.iter().map(|invite| row(invite, now)).collect::<Value>());
         return Ok(());
     }
     println!("{:<36}  {:<7}  {:>9}  {:<5}  {:<20}  ends", "id", "state", "uses", "for", "made");

@@ -91,7 +91,7 @@ async fn account(run: &mut Run) -> Step<()> {
         Some(reply) if reply.status != 403 => return Err(run.unexpected(&reply)),
         Some(_) | None => return stays(run).await,
     }
-    run.made.account = false;
+    run.made.account_is_gone();
     if let Some(login) = run.made.logins.last().cloned()
         && run.ask(run.client.get("/v1/users/me").bearer(&login), 401).await.is_err()
     {

@@ -1,5 +1,7 @@
 //! What the deployment offers, and which of it to generate with.
 
+use std::future::ready;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -15,7 +17,7 @@ pub(super) struct Model {
 
 pub(super) async fn run(run: &mut Run) -> Option<Model> {
     let models = step!(run, "models", list(run));
-    let model = step!(run, "model to use", choose(run, models.as_deref()));
+    let model = step!(run, "model to use", ready(choose(run, models.as_deref())));
     step!(run, "default model", default(run, models.as_deref(), model.as_ref()));
     model
 }
@@ -49,7 +51,7 @@ fn full_name(model: &Value) -> String {
     }
 }
 
-async fn choose(run: &Run, models: Option<&[Value]>) -> Step<Model> {
+fn choose(run: &Run, models: Option<&[Value]>) -> Step<Model> {
     if !run.options.generates {
         return skipped("--without-generation");
     }
@@ -63,16 +65,14 @@ async fn choose(run: &Run, models: Option<&[Value]>) -> Step<Model> {
         return Ok((Model { name: name.clone() }, name));
     }
     let Some(models) = models else { return skipped("there is no list to choose from; --model names one") };
-    match best(models, wanted) {
-        Some(name) => Ok((Model { name: name.clone() }, name)),
-        None => {
-            let of = wanted.map(|provider| format!(" of {provider}")).unwrap_or_default();
-            failed(format!(
-                "no text model{of} can be used by this account: give --provider and --provider-key-file, set a \
-                 provider's key or a local server on the deployment, or add --without-generation"
-            ))
-        }
+    if let Some(name) = best(models, wanted) {
+        return Ok((Model { name: name.clone() }, name));
     }
+    let of = wanted.map(|provider| format!(" of {provider}")).unwrap_or_default();
+    failed(format!(
+        "no text model{of} can be used by this account: give --provider and --provider-key-file, set a provider's key or \
+         a local server on the deployment, or add --without-generation"
+    ))
 }
 
 /// The default model, else the cheapest of known price, else the first.

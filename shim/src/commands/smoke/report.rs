@@ -72,7 +72,7 @@ impl Report {
     }
 
     /// What could not be removed.
-    pub(super) fn left(&mut self, what: Vec<String>) {
+    pub(super) fn left(&mut self, what: &[String]) {
         self.left.extend(what.iter().map(|what| shown(what)));
     }
 
@@ -110,9 +110,10 @@ impl Report {
             Some(freeze) => {
                 let reason = freeze["reason"].as_str().map(|reason| format!(" ({})", shown(reason)));
                 let reason = reason.unwrap_or_default();
+                let was_read = self.lines.iter().any(|line| line.status == "ok" && line.step.starts_with("read "));
+                let read = if was_read { "it can be read, and " } else { "" };
                 format!(
-                    "{url} is frozen{reason}: it can be read, and writes are refused as they should be; {passed} steps \
-                     passed{skipped}."
+                    "{url} is frozen{reason}: {read}writes are refused as they should be; {passed} steps passed{skipped}."
                 )
             }
         }
@@ -183,7 +184,7 @@ mod tests {
         stopped.stopped();
         assert!(stopped.end("http://a").is_err());
         let mut left = report(Ok(((), String::new())));
-        left.left(vec!["an account".to_owned()]);
+        left.left(&["an account".to_owned()]);
         assert!(left.end("http://a").is_err());
     }
 }

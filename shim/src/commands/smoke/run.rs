@@ -44,25 +44,30 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// For people: what is still there.
-    pub(super) fn describe(&self) -> Vec<String> {
+    /// For people: what may still be there. `name` is what everything is called.
+    pub(super) fn describe(&self, name: &str) -> Vec<String> {
         let mut left = Vec::new();
         if self.session {
-            left.push("a session".to_owned());
+            left.push(format!("the session {name}"));
         }
         if let Some(provider) = &self.key {
             left.push(format!("a key for {provider}"));
         }
         if self.token {
-            left.push("a token".to_owned());
+            left.push(format!("the token {name}"));
         }
         if self.account {
-            left.push("an account".to_owned());
+            left.push(format!("the account {name}"));
         }
-        if self.invite.is_some() {
-            left.push("an invite".to_owned());
+        if let Some(id) = &self.invite {
+            left.push(format!("the invite {id}"));
         }
         left
+    }
+
+    /// All of it went with the account.
+    pub(super) fn account_is_gone(&mut self) {
+        (self.account, self.session, self.token, self.key) = (false, false, false, None);
     }
 }
 

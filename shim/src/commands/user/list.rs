@@ -13,7 +13,7 @@ const PAGE: i64 = 1000;
 /// Show all accounts, newest first
 ///
 /// Names, roles, who is disabled, when they were made and when they last signed in. The account `service` of
-/// LLM_API_API_KEY is no person and not shown.
+/// `LLM_API_API_KEY` is no person and not shown.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UserList {
@@ -32,7 +32,7 @@ pub(crate) async fn run(config: &Config, arguments: &UserList) -> Result<(), Exi
     store.close().await;
     let users = users?;
     if arguments.json {
-        println!("{}", Value::from_iter(users.iter().map(row)));
+        println!("{}", users.iter().map(row).collect::<Value>());
     } else {
         print_table(&users);
     }

@@ -15,6 +15,7 @@ pub(super) struct Figures {
 /// What was added to the counters.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Interval {
+    pub(super) time: Duration,
     pub(super) requests: f64,
     pub(super) per_second: f64,
     /// Of the requests, from 0 to 1; as are the others. 0 when there were none.
@@ -61,6 +62,7 @@ impl Figures {
             (added > 0.0).then(|| (provider.clone(), share(added)))
         };
         Some(Interval {
+            time,
             requests,
             per_second: requests / time.as_secs_f64().max(0.001),
             errors: share(self.errors - earlier.errors),

@@ -1,4 +1,4 @@
-//! One line: what is, what has happened since the line before, and what of it is unusual.
+//! One line: what is, what has happened lately, and what of it is unusual.
 
 use std::{
     collections::VecDeque,
@@ -15,14 +15,16 @@ pub(super) const HEADER: &str = "  UTC       state        answers   requests   e
 
 /// `/ready` reads one row.
 const SLOW_ANSWER: Duration = Duration::from_secs(1);
-/// Of the requests of one interval.
+/// Of the requests.
 const MANY_ERRORS: f64 = 0.05;
 const MANY_FALLBACKS: f64 = 0.2;
-/// Against the middle of the intervals before.
+/// Against the middle of the means before.
 const SLOWER: f64 = 3.0;
 /// In milliseconds: below that, a multiple says nothing.
 const NOTABLE_MEAN: f64 = 1000.0;
-/// Intervals that are remembered, and those it takes to know what is usual.
+/// What is told of is what happened in this time: servers write their sums every five seconds.
+const WINDOW: Duration = Duration::from_secs(15);
+/// Means that are remembered, and those it takes to know what is usual.
 const MEMORY: usize = 60;
 const ENOUGH: usize = 5;
 
@@ -83,7 +85,8 @@ impl Readiness {
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    last: Option<(Instant, Figures)>,
+    /// Within the window, and one before it.
+    readings: VecDeque<(Instant, Figures)>,
     means: VecDeque<f64>,
 }
 
@@ -102,13 +105,17 @@ impl Watched {
         let mut interval = None;
         // Without figures the last ones stay: what happens meanwhile counts in the next line that has some.
         if let Some((at, figures)) = read {
-            if let Some((earlier, last)) = &self.last {
-                interval = figures.since(last, at.duration_since(*earlier));
+            while self.readings.get(1).is_some_and(|(next, _)| at.duration_since(*next) >= WINDOW) {
+                self.readings.pop_front();
+            }
+            if let Some((earlier, first)) = self.readings.front() {
+                interval = figures.since(first, at.duration_since(*earlier));
                 if interval.is_none() {
                     unusual.push("the counters began anew: another database?".to_owned());
+                    self.readings.clear();
                 }
             }
-            self.last = Some((at, figures));
+            self.readings.push_back((at, figures));
         }
         if let Some(interval) = &interval {
             unusual.extend(self.judge(interval));
@@ -152,6 +159,7 @@ impl Line {
         };
         json!({
             "time": self.time,
+            "window_seconds": interval.map(|interval| interval.time.as_secs_f64()),
             "state": self.readiness.state(),
             "reason": reason,
             "answer_ms": self.readiness.took().map(milliseconds),
@@ -214,28 +222,34 @@ mod tests {
     #[test]
     fn errors_and_slowness_are_marked_when_they_come() {
         let (mut watched, start) = (Watched::default(), Instant::now());
-        let mut line =
-            |seconds: u64, figures| watched.line(NOON, SOON, Some((start + Duration::from_secs(seconds), figures)));
+        let mut line = |number: u32, figures| watched.line(NOON, SOON, Some((start + WINDOW * number, figures)));
         assert_eq!(line(0, figures(100, 9, 50_000)).to_string(), "  12:00:00  ready           2 ms");
-        for second in 1..=6 {
-            let usual = line(
-                second,
-                figures(
-                    100 + u32::try_from(second).expect("few") * 10,
-                    9,
-                    50_000 + u32::try_from(second).expect("few") * 4000,
-                ),
-            );
+        for number in 1..=6 {
+            let usual = line(number, figures(100 + number * 30, 9, 50_000 + number * 12_000));
             assert!(usual.unusual.is_empty(), "{usual}");
         }
-        let line = line(7, figures(170, 14, 90_000));
+        let line = line(7, figures(310, 24, 170_000));
         assert_eq!(line.unusual, ["many errors", "slower than before"]);
         assert_eq!(
             line.to_string(),
-            "! 12:00:00  ready           2 ms     10.0/s   50.0 %    0.0 %    1600 ms   openai 100 %   \
+            "! 12:00:00  ready           2 ms      2.0/s   50.0 %    0.0 %    1600 ms   openai 100 %   \
              <- many errors; slower than before"
         );
         assert_eq!(line.json()["error_share"], 0.5);
+    }
+
+    #[test]
+    fn sums_that_come_in_lumps_are_spread() {
+        let (mut watched, start) = (Watched::default(), Instant::now());
+        let mut requests = 0;
+        let mut rates = Vec::new();
+        for second in 0..40 {
+            // A server writes every five seconds what ten in a second have left.
+            requests += if second % 5 == 0 { 50 } else { 0 };
+            let read = (start + Duration::from_secs(second), figures(requests, 0, requests));
+            rates.push(watched.line(NOON, SOON, Some(read)).json()["requests_per_second"].as_f64().unwrap_or_default());
+        }
+        assert!(rates[15..].iter().all(|rate| (*rate - 10.0).abs() < 0.01), "{rates:?}");
     }
 
     #[test]
