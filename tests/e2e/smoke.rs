@@ -6,7 +6,7 @@ use llm_api_testkit::{Database, Finished, Server, each_db, target_binary};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::support::{PASSWORD, Site, get, sign_in, store_key};
+use crate::support::{PASSWORD, Site, eventually, get, sign_in, store_key};
 
 const OPERATORS_KEY: &str = "sk-of-the-operator-0001";
 const GIVEN_KEY: &str = "sk-given-for-the-run-0002";
@@ -272,6 +272,11 @@ each_db! {
         assert_eq!(steps(&deployment.told(&[], 0).await, "skip").len(), 4);
         assert_eq!(deployment.rows().await, before);
         deployment.site.run(&["thaw"], "").await.expect(0);
+        let login = json!({ "username": "root", "password": PASSWORD });
+        let http = deployment.server.http();
+        let signs_in = async || http.post("/v1/users/login").json(login.clone()).send().await.status == 200;
+        eventually("the server sees the thaw", async || signs_in().await.then_some(())).await;
+        let before = deployment.rows().await;
         let thawed = deployment.told(&["--token-file", "root.token", "--model", "openai:echo"], 0).await;
         assert_eq!((&thawed["frozen"], &thawed["passed"]), (&Value::Null, &json!(true)));
         assert_eq!(deployment.rows().await, before);

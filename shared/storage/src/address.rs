@@ -62,12 +62,11 @@ impl DatabaseAddress {
     pub fn describe(&self) -> String {
         match self {
             Self::Sqlite(path) => format!("SQLite at {}", path.0.display()),
-            Self::Postgres(options) => format!(
-                "Postgres at {}:{}, database {}",
-                options.get_host(),
-                options.get_port(),
-                options.get_database().unwrap_or("(default)")
-            ),
+            Self::Postgres(options) => {
+                let (host, port) = (options.get_host(), options.get_port());
+                let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+                format!("Postgres at {host}:{port}, database {}", options.get_database().unwrap_or("(default)"))
+            }
         }
     }
 }
@@ -100,6 +99,10 @@ fn postgres(rest: &str, root_cert: Option<&Path>) -> Result<DatabaseAddress, Ope
         // The driver's default would fall back to plain text when the server says so.
         .or_else(|| (!is_local(&host)).then_some(PgSslMode::Require));
     let mut options = PgConnectOptions::from_str(url.as_str()).map_err(|_| unparsable(rest))?;
+    // The driver would look the brackets up in DNS.
+    if let Some(bare) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        options = options.host(bare);
+    }
     if let Some(mode) = mode {
         options = options.ssl_mode(mode);
     }
@@ -159,6 +162,7 @@ mod tests {
             assert_eq!((options.get_host(), options.get_port()), ("db.example.com", 6000));
             assert_eq!(options.get_database(), Some("main"));
         }
+        assert_eq!(options("postgres://a:b@[2001:db8::1]:6000/x").get_host(), "2001:db8::1");
         assert!(
             matches!(parse("sqlite:///var/x.db"), Ok(DatabaseAddress::Sqlite(path)) if path.0 == Path::new("/var/x.db"))
         );

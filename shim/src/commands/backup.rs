@@ -10,10 +10,7 @@ use llm_api_transfer::backup::{ArtifactContent, BackupError, BackupJob, BackupRe
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{
-    commands::db::{self, ProgressLine},
-    exit::Exit,
-};
+use crate::{commands::db, exit::Exit, progress::ProgressLine};
 
 /// Write a backup while the server runs
 ///
@@ -55,7 +52,7 @@ enum Format {
 
 pub(crate) async fn run(config: &Config, arguments: Backup) -> Result<(), Exit> {
     let line = ProgressLine::new();
-    let progress = |progress| line.tell(progress);
+    let progress = |progress| db::tell(&line, progress);
     let job = BackupJob {
         source: db::end(config, "--source", "configured")?,
         data_dir: config.data_dir.clone(),

@@ -1,9 +1,7 @@
 //! `llm-api db copy` and `llm-api db verify`.
 
 use std::{
-    io::{IsTerminal as _, Write as _},
     path::Path,
-    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -17,10 +15,7 @@ use llm_api_storage::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::exit::Exit;
-
-/// How often the line of progress is written.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+use crate::{exit::Exit, progress::ProgressLine};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Db {
@@ -91,7 +86,7 @@ async fn copy(config: &Config, arguments: Copy) -> Result<(), Exit> {
     let (source, target) = ends(config, &arguments.ends)?;
     let vault = vault_of_settings(config, source.sqlite_file().and_then(Path::parent))?;
     let line = ProgressLine::new();
-    let progress = |progress| line.tell(progress);
+    let progress = |progress| tell(&line, progress);
     let job = CopyJob {
         source,
         target,
@@ -120,7 +115,7 @@ async fn copy(config: &Config, arguments: Copy) -> Result<(), Exit> {
 async fn verify(config: &Config, Verify { ends: arguments }: &Verify) -> Result<(), Exit> {
     let (source, target) = ends(config, arguments)?;
     let line = ProgressLine::new();
-    let compared = compare_databases(&source, &target, &|progress| line.tell(progress)).await;
+    let compared = compare_databases(&source, &target, &|progress| tell(&line, progress)).await;
     line.clear();
     let comparison = compared.map_err(|error| refused(error, arguments.json))?;
     if arguments.json {
@@ -305,33 +300,9 @@ fn print_comparison(comparison: &Comparison) {
     }
 }
 
-/// One line on a terminal that is written over and over.
-pub(crate) struct ProgressLine {
-    is_shown: bool,
-    last: Mutex<Option<Instant>>,
-}
-
-impl ProgressLine {
-    pub(crate) fn new() -> Self {
-        Self { is_shown: std::io::stderr().is_terminal(), last: Mutex::new(None) }
-    }
-
-    pub(crate) fn tell(&self, progress: Progress) {
-        let Ok(mut last) = self.last.lock() else { return };
-        if !self.is_shown || last.is_some_and(|last| last.elapsed() < TELL_EVERY) {
-            return;
-        }
-        *last = Some(Instant::now());
-        let of = progress.of.map(|of| format!(" of {of}")).unwrap_or_default();
-        let (step, rows, table) = (progress.step.as_str(), progress.rows, progress.table);
-        eprint!("\r\x1b[K{step} {rows}{of} rows ({table})");
-        // A terminal that is gone is no reason to stop.
-        let _ = std::io::stderr().flush();
-    }
-
-    pub(crate) fn clear(&self) {
-        if self.is_shown {
-            eprint!("\r\x1b[K");
-        }
-    }
+/// How far a copy or a comparison is.
+pub(crate) fn tell(line: &ProgressLine, progress: Progress) {
+    let of = progress.of.map(|of| format!(" of {of}")).unwrap_or_default();
+    let (step, rows, table) = (progress.step.as_str(), progress.rows, progress.table);
+    line.tell(format_args!("{step} {rows}{of} rows ({table})"));
 }

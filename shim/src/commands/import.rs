@@ -1,6 +1,6 @@
 use std::{
     fs::{self, File},
-    io::{IsTerminal as _, Write as _},
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +12,7 @@ use llm_api_storage::LegacyFile;
 use llm_api_transfer::import::{ImportError, ImportOptions, Progress, Report, RowOutcome, import};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::exit::Exit;
+use crate::{exit::Exit, progress::ProgressLine};
 
 /// Rows of one kind that people are shown; programs get all.
 const SHOWN: usize = 100;
@@ -76,9 +76,10 @@ pub(crate) async fn run(config: &Config, arguments: Import) -> Result<(), Exit> 
         dry_run: arguments.dry_run,
         now: clock.now(),
     };
-    let mut bar = Bar { is_shown: std::io::stderr().is_terminal() };
-    let imported = import(file, options, &mut |progress| bar.show(progress)).await;
-    bar.clear();
+    let line = ProgressLine::new();
+    let mut tell = |Progress { table, done, of }| line.tell(format_args!("{} {done} of {of}", table.name()));
+    let imported = import(file, options, &mut tell).await;
+    line.clear();
     target.store.close().await;
     let mut report = imported.map_err(|error| match error {
         ImportError::NoSuchOwner => Exit::usage(error),
@@ -132,25 +133,6 @@ fn report_file(path: &Path, source: &Path) -> Result<File, Exit> {
         return Err(Exit::usage("--report and --source name the same file"));
     }
     File::create(path).map_err(|error| Exit::failed(format!("cannot write {}: {error}", path.display())))
-}
-
-/// One line on a terminal, written over and over.
-struct Bar {
-    is_shown: bool,
-}
-
-impl Bar {
-    fn show(&mut self, progress: Progress) {
-        if self.is_shown {
-            eprint!("\r\x1b[K{} {} of {}", progress.table.name(), progress.done, progress.of);
-        }
-    }
-
-    fn clear(&self) {
-        if self.is_shown {
-            eprint!("\r\x1b[K");
-        }
-    }
 }
 
 fn text(report: &Report) -> String {

@@ -5,20 +5,12 @@ mod rotate;
 mod status;
 mod verify;
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    time::{Duration, Instant},
-};
-
 use clap::Subcommand;
 use llm_api_app::Config;
 use llm_api_storage::{StoreError, Unopened};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
-
-/// How often the line of progress is written.
-const TELL_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
@@ -83,33 +75,6 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 }
 
 /// One line on a terminal that is written over and over.
-struct ProgressLine {
-    is_shown: bool,
-    last: Option<Instant>,
-}
-
-impl ProgressLine {
-    fn new() -> Self {
-        Self { is_shown: std::io::stderr().is_terminal(), last: None }
-    }
-
-    fn tell(&mut self, doing: &str, done: u64, of: u64) {
-        if !self.is_shown || self.last.is_some_and(|last| last.elapsed() < TELL_EVERY) {
-            return;
-        }
-        self.last = Some(Instant::now());
-        eprint!("\r\x1b[K{doing} {done} of {of} values");
-        // A terminal that is gone is no reason to stop.
-        let _ = std::io::stderr().flush();
-    }
-
-    fn clear(&self) {
-        if self.is_shown {
-            eprint!("\r\x1b[K");
-        }
-    }
-}
-
 /// What does not open: printed as it is found, however much it is, as lines or as the list in a JSON object.
 struct Findings {
     json: bool,

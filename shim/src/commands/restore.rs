@@ -10,10 +10,7 @@ use llm_api_transfer::backup::{Content, Form, RestoreJob, RestoreReport, restore
 use serde_json::{Value, json};
 
 use super::backup::{megabytes, refused, unless_interrupted, vault};
-use crate::{
-    commands::db::{self, ProgressLine},
-    exit::Exit,
-};
+use crate::{commands::db, exit::Exit, progress::ProgressLine};
 
 /// Bring a backup back
 ///
@@ -49,7 +46,7 @@ const EXAMPLES: &str = "Examples:
 
 pub(crate) async fn run(config: &Config, arguments: Restore) -> Result<(), Exit> {
     let line = ProgressLine::new();
-    let progress = |progress| line.tell(progress);
+    let progress = |progress| db::tell(&line, progress);
     let job = RestoreJob {
         from: arguments.from,
         target: db::end(config, "--target", "configured")?,

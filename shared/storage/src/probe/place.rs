@@ -60,9 +60,8 @@ impl DatabaseAddress {
     pub fn place(&self) -> Option<PostgresPlace> {
         let Self::Postgres(options) = self else { return None };
         let host = options.get_host();
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         Some(PostgresPlace {
-            host: bare.to_owned(),
+            host: host.to_owned(),
             port: options.get_port(),
             is_socket: options.get_socket().is_some() || host.starts_with('/'),
             user: options.get_username().to_owned(),

@@ -5,8 +5,8 @@ use llm_api_domain::Clock;
 use llm_api_storage::{RotateError, Rotated, Rotation, Told, rotate};
 use serde_json::json;
 
-use super::{Findings, ProgressLine, counted, stopped};
-use crate::exit::Exit;
+use super::{Findings, counted, stopped};
+use crate::{exit::Exit, progress::ProgressLine};
 
 pub(crate) const EXAMPLES: &str = "Examples:
   llm-api keys rotate --dry-run
@@ -31,14 +31,14 @@ pub(crate) struct Rotate {
 pub(crate) async fn run(config: &Config, arguments: &Rotate) -> Result<(), Exit> {
     let clock = Clock::system();
     let (store, vault) = open_with_vault(config, &clock).await?;
-    let mut line = ProgressLine::new();
+    let line = ProgressLine::new();
     let mut findings = Findings::begin(arguments.json);
     let rotated = match &vault {
         Some(vault) => {
             let Rotate { batch, dry_run, .. } = *arguments;
             let rotation = Rotation { store: &store, vault, batch, dry_run, clock: &clock };
             let mut tell = |told| match told {
-                Told::Progress { done, of } => line.tell("Rotated", done, of),
+                Told::Progress { done, of } => line.tell(format_args!("Rotated {done} of {of} values")),
                 Told::Unopened(value) => {
                     line.clear();
                     findings.tell(&value);

@@ -4,8 +4,8 @@ use llm_api_domain::Clock;
 use llm_api_storage::{Told, Verified, verify};
 use serde_json::json;
 
-use super::{Findings, ProgressLine, counted, stopped};
-use crate::exit::Exit;
+use super::{Findings, counted, stopped};
+use crate::{exit::Exit, progress::ProgressLine};
 
 pub(crate) const EXAMPLES: &str = "Examples:
   llm-api keys verify
@@ -23,12 +23,12 @@ pub(crate) struct Verify {
 
 pub(crate) async fn run(config: &Config, arguments: &Verify) -> Result<(), Exit> {
     let (store, vault) = open_with_vault(config, &Clock::system()).await?;
-    let mut line = ProgressLine::new();
+    let line = ProgressLine::new();
     let mut findings = Findings::begin(arguments.json);
     let verified = match &vault {
         Some(vault) => {
             let mut tell = |told| match told {
-                Told::Progress { done, of } => line.tell("Opened", done, of),
+                Told::Progress { done, of } => line.tell(format_args!("Opened {done} of {of} values")),
                 Told::Unopened(value) => {
                     line.clear();
                     findings.tell(&value);

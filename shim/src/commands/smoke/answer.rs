@@ -74,7 +74,7 @@ fn remedy(status: u16, code: Option<&str>) -> Option<&'static str> {
         }
         (_, Some("db_unavailable")) => "run `llm-api doctor` on the server",
         (_, Some("storage_full")) => "make room on the server's disk or database",
-        (_, Some("read_only")) => "the deployment is frozen; `llm-api thaw` ends that",
+        (_, Some("read_only")) => "it is frozen (`llm-api thaw` ends that), or was until a second ago",
         (_, Some("internal_error")) => "the server's log knows more, by the request id",
         (404, None) => "is this the address of llm-api, with its path?",
         (404, Some("not_found")) => "an older llm-api, or a proxy that does not pass this path on?",

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::figures::{Figures, Interval};
 
-pub(super) const HEADER: &str = "  UTC       state        answers   requests   errors  others'  mean time   providers";
+pub(super) const HEADER: &str = "  UTC       state        answers   requests   errors  fallback  mean time   providers";
 
 /// `/ready` reads one row.
 const SLOW_ANSWER: Duration = Duration::from_secs(1);
@@ -192,7 +192,7 @@ impl fmt::Display for Line {
         if let Some(interval) = &self.interval {
             let mean = interval.mean_ms.map_or_else(|| "-".to_owned(), |mean| format!("{mean:.0} ms"));
             let (errors, fallbacks) = (interval.errors * 100.0, interval.fallbacks * 100.0);
-            write!(f, "  {:>7.1}/s  {errors:>5.1} %  {fallbacks:>5.1} %  {mean:>9}", interval.per_second)?;
+            write!(f, "  {:>7.1}/s  {errors:>5.1} %  {fallbacks:>6.1} %  {mean:>9}", interval.per_second)?;
             let shares = interval.by_provider.iter();
             let shares: Vec<String> =
                 shares.map(|(name, share)| format!("{} {:.0} %", printable(name), share * 100.0)).collect();
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(line.unusual, ["many errors", "slower than before"]);
         assert_eq!(
             line.to_string(),
-            "! 12:00:00  ready           2 ms      2.0/s   50.0 %    0.0 %    1600 ms   openai 100 %   \
+            "! 12:00:00  ready           2 ms      2.0/s   50.0 %     0.0 %    1600 ms   openai 100 %   \
              <- many errors; slower than before"
         );
         assert_eq!(line.json()["error_share"], 0.5);
