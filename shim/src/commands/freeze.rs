@@ -12,6 +12,8 @@ use crate::exit::Exit;
 
 /// Every process looks at most half a second after the last time, and a request has its row a second after its begin.
 const SEEN_EVERYWHERE: Duration = Duration::from_millis(2500);
+/// Every process looks at most half a second after the last time.
+const THAW_SEEN: Duration = Duration::from_millis(700);
 /// For what was asked to end: half a second until that is seen, the rest to write it down.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -45,7 +47,7 @@ whether the database is frozen.";
 
 /// Let writing go on after a freeze
 ///
-/// Every process sees it within a second.
+/// It ends when every process has seen it.
 #[derive(Debug, Args)]
 pub(crate) struct Thaw {
     /// For programs.
@@ -145,6 +147,10 @@ pub(crate) async fn thaw(config: &Config, arguments: Thaw) -> Result<(), Exit> {
     let clock = Clock::system();
     let store = open_store(config, OpenMode::Tool, &clock).await?;
     let thawed = store.freezes().thaw(&AuditContext::operator(clock.now())).await;
+    if matches!(thawed, Ok(true)) {
+        // What follows in a script meets servers that know.
+        sleep(THAW_SEEN).await;
+    }
     let kind = store.kind();
     store.close().await;
     let thawed = thawed.map_err(Exit::failed)?;
