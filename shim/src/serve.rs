@@ -1,195 +1,274 @@
-//! The server: one accept loop with timers and limits, and an orderly end.
+//! The server: from its start to its orderly end, or to the process that takes over.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+mod accept;
+mod handover;
+mod watchdog;
 
-use http::Request;
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
-};
+use std::{future::pending, io, os::fd::AsFd as _, pin::Pin, pin::pin, sync::Arc, time::Duration};
+
 use llm_api::api;
-use llm_api_app::{AppState, Config, finish, open};
-use llm_api_domain::Clock;
-use llm_api_storage::OpenMode;
-use llm_api_web::{Edge, PeerAddress};
+use llm_api_app::{AppState, Config, Inheritance, finish, open, succeed};
+use llm_api_domain::{Clock, Timestamp};
+use llm_api_storage::{OpenMode, Store};
 use sd_notify::NotifyState;
 use tokio::{
-    net::{TcpListener, TcpStream},
     signal::unix::{Signal, SignalKind, signal},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     time::{Instant, timeout, timeout_at},
 };
-use tower::Service as _;
 
 use crate::{exit::Exit, welcome};
+use accept::{Connections, Doorman};
+use handover::{Estate, Predecessor, Program, Successor};
+use watchdog::{Watchdog, notify};
 
-/// For a request's header, and for the first request of a connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_HEADER_BYTES: usize = 32 * 1024;
-const HTTP2_PING: Duration = Duration::from_secs(20);
-/// Open connections; more wait in the listener's queue.
-const MAX_CONNECTIONS: usize = 8192;
 /// For streams to write their last event, once they were asked to end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT, or until another process has taken over at SIGHUP.
 pub(crate) async fn run(config: Config, under_systemd: bool) -> Result<(), Exit> {
+    let program = Arc::new(Program::of_process());
+    let mut predecessor = Predecessor::of_process().map_err(Exit::failed)?;
     let config = Arc::new(config);
     let (stop_streams, stop) = watch::channel(false);
     // Before the port opens: what cannot work must not look as if it did.
-    let state = open(Arc::clone(&config), OpenMode::Server, Clock::system(), stop).await?;
-    let listener = listener(&config).await?;
+    let (state, listener) = match &mut predecessor {
+        None => {
+            let state = open(Arc::clone(&config), OpenMode::Server, Clock::system(), stop).await?;
+            (state, accept::listener(&config).await?)
+        }
+        Some(predecessor) => {
+            let inheritance = Inheritance { lock: predecessor.take_lock() };
+            let state = succeed(Arc::clone(&config), Clock::system(), stop, inheritance).await?;
+            (state, predecessor.take_listener().map_err(Exit::failed)?)
+        }
+    };
     let address = listener.local_addr().map_err(Exit::failed)?;
     let mut signals = Signals::new().map_err(Exit::failed)?;
 
     let (router, _) = api::all();
     let edge = finish(router, state.clone());
     let store = state.auth.store.clone();
+    match &mut predecessor {
+        None => welcome::greet(&state, address, under_systemd).await?,
+        Some(predecessor) => {
+            let relieved = tokio::select! {
+                relieved = predecessor.relieve() => relieved,
+                () = signals.stop() => false,
+            };
+            if !relieved {
+                store.close().await;
+                return Err(Exit::failed("the process before this one did not hand over"));
+            }
+            notify(&[NotifyState::MainPid(std::process::id())]);
+        }
+    }
     tracing::info!(%address, database = store.kind(), version = config.app_version, "listening");
-    welcome::greet(&state, address, under_systemd).await?;
-    notify(NotifyState::Ready);
+    notify(&[NotifyState::Ready]);
 
-    let graceful = GracefulShutdown::new();
-    accept_until_signal(&listener, &edge, &graceful, &mut signals).await;
-    drop(listener);
-    notify(NotifyState::Stopping);
-    drain(graceful, &state, &stop_streams).await;
+    let since = state.auth.clock.now();
+    let life = Life { doorman: Doorman::new(listener, edge), program, store: store.clone(), predecessor, since };
+    let mut watchdog = Watchdog::of_process();
+    let (connections, mut successor) = life.run(&mut signals, &mut watchdog).await;
+    let ended = match &mut successor {
+        None => {
+            notify(&[NotifyState::Stopping]);
+            tokio::select! {
+                () = drain(connections, &state, &stop_streams) => Ok(()),
+                () = watchdog.keep_beating() => Ok(()),
+            }
+        }
+        Some(successor) => drain_beside(successor, connections, &state, &stop_streams).await,
+    };
     state.relay.close().await;
     store.close().await;
     tracing::info!("stopped");
-    Ok(())
-}
-
-/// The socket that systemd passes on, else one of our own.
-async fn listener(config: &Config) -> Result<TcpListener, Exit> {
-    if let Some(passed) = listenfd::ListenFd::from_env().take_tcp_listener(0).map_err(Exit::failed)? {
-        passed.set_nonblocking(true).map_err(Exit::failed)?;
-        return TcpListener::from_std(passed).map_err(Exit::failed);
-    }
-    let (host, port) = (config.host.as_str(), config.port);
-    TcpListener::bind((host, port)).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            Exit::failed(format!("port {port} on {host} is in use: set LLM_API_PORT to another one, or stop its owner"))
-        }
-        _ => Exit::failed(format!("cannot listen on {host}:{port}: {error}")),
-    })
+    // Only now may the successor believe that it is alone.
+    drop(successor);
+    ended
 }
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
+    has_terminal: bool,
+}
+
+enum Wish {
+    Stop,
+    HandOver,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            has_terminal: handover::has_terminal(),
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Wish {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Wish::Stop,
+            _ = self.interrupt.recv() => Wish::Stop,
+            // A terminal that is closed takes its programs along.
+            _ = self.hang_up.recv() => if self.has_terminal { Wish::Stop } else { Wish::HandOver },
         }
+    }
+
+    async fn stop(&mut self) {
+        while !matches!(self.next().await, Wish::Stop) {}
     }
 }
 
-async fn accept_until_signal(listener: &TcpListener, edge: &Edge, graceful: &GracefulShutdown, signals: &mut Signals) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let builder = connection_builder();
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(listener, &places) => accepted,
-            () = signals.next() => return,
-        };
-        match accepted {
-            Ok((stream, peer, place)) => serve_connection(stream, peer, place, edge.clone(), &builder, graceful),
-            // Out of file descriptors, or a peer that was gone already: give others time to finish.
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+/// What serves until somebody asks for the end, or another process is ready to take over.
+struct Life {
+    doorman: Doorman,
+    program: Arc<Program>,
+    store: Store,
+    /// Until it has ended.
+    predecessor: Option<Predecessor>,
+    /// When this process began to serve.
+    since: Timestamp,
+}
+
+type Attempt = Pin<Box<dyn Future<Output = Result<Successor, String>> + Send>>;
+
+impl Life {
+    async fn run(mut self, signals: &mut Signals, watchdog: &mut Watchdog) -> (Connections, Option<Successor>) {
+        let mut attempt: Option<Attempt> = None;
+        loop {
+            tokio::select! {
+                accepted = self.doorman.accept() => self.doorman.serve(accepted).await,
+                () = watchdog.beat() => {}
+                wish = signals.next() => match wish {
+                    Wish::Stop => return (self.doorman.leave(), None),
+                    Wish::HandOver if attempt.is_some() => tracing::info!("a process that takes over is starting already"),
+                    Wish::HandOver => attempt = self.hand_over(),
+                },
+                started = outcome(&mut attempt) => {
+                    attempt = None;
+                    match self.let_go(started).await {
+                        Some(successor) => return (self.doorman.leave(), Some(successor)),
+                        None => self.stay(),
+                    }
+                }
+                () = gone(&mut self.predecessor) => {
+                    self.predecessor = None;
+                    if attempt.is_none() {
+                        self.store.be_alone();
+                    }
+                    self.settle_predecessor();
+                }
             }
         }
     }
-}
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, place))
-}
-
-fn connection_builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(HTTP2_PING)
-        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-        .max_concurrent_streams(128);
-    builder
-}
-
-fn serve_connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    place: OwnedSemaphorePermit,
-    edge: Edge,
-    builder: &Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-) {
-    let begun = Arc::new(AtomicBool::new(false));
-    let first_request = Arc::clone(&begun);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        first_request.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(PeerAddress(peer.ip()));
-        edge.clone().call(request)
-    });
-    let watcher = graceful.watcher();
-    let builder = builder.clone();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a connection is a task; the drain at the end waits for all of them"
-    )]
-    tokio::spawn(async move {
-        let _place = place;
-        // Small events must not wait for the peer's acknowledgement of earlier ones.
-        let _ = stream.set_nodelay(true);
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let mut connection = std::pin::pin!(watcher.watch(connection));
-        // hyper's own timer starts only once it knows which HTTP the peer speaks.
-        let ended = match timeout(HEADER_TIMEOUT, &mut connection).await {
-            Ok(ended) => ended,
-            Err(_) if begun.load(Ordering::Relaxed) => connection.await,
-            Err(_) => return,
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error = error.as_ref(), "a connection ended early");
+    fn hand_over(&self) -> Option<Attempt> {
+        if let Some(reason) = self.program.is_bound() {
+            tracing::error!("no other process can take over from this one: {reason}");
+            return None;
         }
-    });
+        let estate = match self.estate() {
+            Ok(estate) => estate,
+            Err(error) => {
+                tracing::error!(%error, "nothing can be handed over, so this process goes on serving");
+                return None;
+            }
+        };
+        tracing::info!("starting the process that takes over");
+        // It may write before it serves.
+        self.store.be_beside();
+        let program = Arc::clone(&self.program);
+        Some(Box::pin(async move { Successor::start(&program, estate).await }))
+    }
+
+    fn estate(&self) -> io::Result<Estate> {
+        Ok(Estate {
+            listener: self.doorman.listener().as_fd().try_clone_to_owned()?,
+            lock: self.store.share_lock()?,
+            lifelines: self.predecessor.as_ref().map_or(Ok(Vec::new()), Predecessor::lifelines)?,
+        })
+    }
+
+    async fn let_go(&self, started: Result<Successor, String>) -> Option<Successor> {
+        let reason = match started {
+            Ok(mut successor) => match successor.go().await {
+                Ok(()) => return Some(successor),
+                Err(reason) => reason,
+            },
+            Err(reason) => reason,
+        };
+        tracing::error!("no other process took over, so this one goes on serving: {reason}");
+        notify(&[NotifyState::Status(&format!("The last reload failed, and nothing changed: {reason}"))]);
+        None
+    }
+
+    /// The one that was to take over is gone.
+    fn stay(&self) {
+        if self.predecessor.is_none() {
+            self.store.be_alone();
+        }
+    }
+
+    fn settle_predecessor(&self) {
+        let (store, since) = (self.store.clone(), self.since);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "new requests do not wait for it; the next start would do the same"
+        )]
+        tokio::spawn(async move {
+            if let Err(error) = store.settle_predecessor(since).await {
+                tracing::warn!(%error, "what the process before this one left open is not settled yet");
+            }
+        });
+    }
+}
+
+/// Waits for ever where there is no attempt.
+async fn outcome(attempt: &mut Option<Attempt>) -> Result<Successor, String> {
+    match attempt {
+        Some(attempt) => attempt.await,
+        None => pending().await,
+    }
+}
+
+async fn gone(predecessor: &mut Option<Predecessor>) {
+    match predecessor {
+        Some(predecessor) => predecessor.gone().await,
+        None => pending().await,
+    }
+}
+
+/// The end of a process whose place is taken. Its successor is watched: nobody else does so yet.
+async fn drain_beside(
+    successor: &mut Successor,
+    connections: Connections,
+    state: &AppState,
+    stop_streams: &watch::Sender<bool>,
+) -> Result<(), Exit> {
+    tracing::info!("handed over");
+    let mut drained = pin!(drain(connections, state, stop_streams));
+    let reason = tokio::select! {
+        () = &mut drained => return Ok(()),
+        reason = successor.failed() => reason,
+    };
+    // Then the service manager starts the service again.
+    notify(&[NotifyState::MainPid(std::process::id())]);
+    stop_streams.send_replace(true);
+    let _ = timeout(LAST_WORDS, drained).await;
+    Err(Exit::failed(format!("the process that had taken over failed: {reason}")))
 }
 
 /// Waits for what is running: requests for a while, streams for longer, and then asks those to end.
-async fn drain(graceful: GracefulShutdown, state: &AppState, stop_streams: &watch::Sender<bool>) {
+async fn drain(connections: Connections, state: &AppState, stop_streams: &watch::Sender<bool>) {
     let config = &state.config;
-    tracing::info!(connections = graceful.count(), "draining");
+    tracing::info!(connections = connections.count(), "draining");
     let begun = Instant::now();
-    let mut finished = std::pin::pin!(graceful.shutdown());
+    let mut finished = pin!(connections.end());
     if timeout(config.shutdown_request, &mut finished).await.is_ok() {
         return;
     }
@@ -201,11 +280,5 @@ async fn drain(graceful: GracefulShutdown, state: &AppState, stop_streams: &watc
     stop_streams.send_replace(true);
     if timeout(LAST_WORDS, finished).await.is_err() {
         tracing::warn!("connections were cut");
-    }
-}
-
-fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "systemd could not be told");
     }
 }

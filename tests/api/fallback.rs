@@ -81,6 +81,19 @@ each_db! {
             check(&app, &ada, limited, cheaper, ["rate_limited_tier"; 2]).await;
             check(&app, &ada, overloaded, cheaper, ["rate_limited_tier"; 2]).await;
         }
+        // Each of the four requests is a call that failed and one that was answered.
+        let root = app.admin("root").await;
+        let figures = app.get("/metrics", &root.token).await.text().await;
+        for provider in providers {
+            for sample in [
+                format!("llm_api_provider_fallbacks_total{{provider=\"{provider}\"}} 4"),
+                format!("llm_api_provider_calls_total{{provider=\"{provider}\",outcome=\"failed\"}} 4"),
+                format!("llm_api_provider_calls_total{{provider=\"{provider}\",outcome=\"answered\"}} 4"),
+                format!("llm_api_provider_first_event_seconds_count{{provider=\"{provider}\"}} 2"),
+            ] {
+                assert!(figures.lines().any(|line| line == sample), "{sample}\n{figures}");
+            }
+        }
     }
 
     async fn hugging_face_stands_in_for_who_has_too_many_requests(database: Database) {

@@ -3,6 +3,7 @@
 mod defaults;
 mod exchanges;
 mod files;
+mod handover;
 mod people;
 mod requests;
 mod sessions;
@@ -45,13 +46,15 @@ impl House {
     }
 
     async fn open(&self, mode: OpenMode) -> Store {
+        Store::open(self.options(mode)).await.expect("the database opens")
+    }
+
+    fn options(&self, mode: OpenMode) -> OpenOptions {
         let address = DatabaseAddress::parse(self.database.setting().1, Path::new("/"), None).expect("a good address");
         let clock = self.clock.clone();
         let (migration_address, pool_mode, schema) = (None, PoolMode::Auto, None);
         let (max_connections, expect_receipt) = (3, None);
-        let options =
-            OpenOptions { address, migration_address, pool_mode, schema, max_connections, mode, expect_receipt, clock };
-        Store::open(options).await.expect("the database opens")
+        OpenOptions { address, migration_address, pool_mode, schema, max_connections, mode, expect_receipt, clock }
     }
 
     fn now(&self) -> Timestamp {

@@ -46,7 +46,10 @@ each_db! {
         assert!(last["requests_per_second"].as_f64().is_some_and(|rate| rate > 0.0), "{last}");
         assert!(last["error_share"].as_f64().is_some_and(|share| share > 0.1 && share < 0.9), "{last}");
         assert!(last["mean_ms"].is_number() && last["providers"]["openai"] == 1.0, "{last}");
-        assert_eq!(last["unusual"][0], "many errors");
+        assert!(last["answers"].as_f64().is_some_and(|answers| answers > 0.0), "{last}");
+        assert!(last["share_5xx"].as_f64().is_some_and(|share| share > 0.1 && share < 0.9), "{last}");
+        assert!(last["p95_ms"].as_f64().is_some_and(|p95| p95 > 0.0) && last["streams_open"] == 0.0, "{last}");
+        assert_eq!(last["unusual"], serde_json::json!(["many errors", "many answers with status 5xx"]));
 
         // A freeze is told, and figures are still read.
         site.sql("UPDATE maintenance SET state = 'frozen', reason = 'the move'").await;

@@ -1,7 +1,4 @@
-use std::{
-    fmt::{self, Write as _},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -9,13 +6,15 @@ use axum::{
 };
 use http::{StatusCode, header};
 use llm_api_app::Config;
-use llm_api_storage::{Store, Totals};
+use llm_api_relay::Relay;
+use llm_api_storage::{Figures, Store, Totals};
+use llm_api_telemetry::{Kind, Page};
 use llm_api_web::{ApiError, Caller, Operator};
 
 /// The text form that Prometheus reads.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 
-/// The figures of `/v1/stats`, for Prometheus.
+/// The figures of `/v1/stats` and of this process, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "admin",
     responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = llm_api_web::ErrorBody),
         (status = 403, body = llm_api_web::ErrorBody),
@@ -23,54 +22,106 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 pub(crate) async fn metrics(
     State(store): State<Store>,
     State(config): State<Arc<Config>>,
+    State(relay): State<Relay>,
     _: Caller<Operator>,
 ) -> Result<Response, ApiError> {
     if !config.metrics_enabled {
         return Ok((StatusCode::NOT_FOUND, "metrics disabled").into_response());
     }
-    let totals = store.usage_buckets().totals().await?;
-    let text = render(&totals).map_err(ApiError::internal)?;
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
-}
-
-fn render(totals: &Totals) -> Result<String, fmt::Error> {
-    let mut text = String::new();
-    family(&mut text, "llm_api_request_count", "counter", "Requests to models that have ended")?;
-    writeln!(text, "llm_api_request_count {}", totals.requests)?;
-    family(&mut text, "llm_api_error_count", "counter", "Those that failed or broke off")?;
-    writeln!(text, "llm_api_error_count {}", totals.errors)?;
-    family(&mut text, "llm_api_fallback_count", "counter", "Those that another model answered than was asked for")?;
-    writeln!(text, "llm_api_fallback_count {}", totals.fallbacks)?;
-    family(&mut text, "llm_api_latency_ms", "summary", "Milliseconds that they took")?;
-    writeln!(text, "llm_api_latency_ms_count {}", totals.requests)?;
-    writeln!(text, "llm_api_latency_ms_sum {}", totals.latency_ms_total)?;
-    family(&mut text, "llm_api_requests_by_provider", "counter", "Requests by the provider that was asked")?;
-    for (provider, requests) in &totals.by_provider {
-        writeln!(text, "llm_api_requests_by_provider{{provider=\"{}\"}} {requests}", escaped(provider))?;
+    let mut page = Page::default();
+    write_limits(&mut page, &relay, &config);
+    relay.telemetry().metrics().write(&mut page);
+    page.single(
+        "llm_api_provider_retries_total",
+        Kind::Counter,
+        "Times that a provider was asked once more because nothing of its answer had come",
+        relay.provider_retries(),
+    );
+    write_database(&mut page, &store.figures());
+    let is_frozen = u8::from(store.freezes().recent().await.is_some());
+    page.single("llm_api_frozen", Kind::Gauge, "1 while the operator has frozen the database, else 0", is_frozen);
+    // When the database is away it is this that operators want to see most: the rest is told without these sums.
+    let sums = store.usage_buckets().totals().await;
+    page.single(
+        "llm_api_database_up",
+        Kind::Gauge,
+        "1 when the database answered just now, else 0",
+        u8::from(sums.is_ok()),
+    );
+    if let Ok(totals) = sums {
+        write_totals(&mut page, &totals);
     }
-    Ok(text)
+    let name = "llm_api_build_info";
+    page.family(name, Kind::Gauge, "Which program this is; always 1");
+    page.sample(name, &[("database", store.kind()), ("version", &config.app_version)], 1);
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], page.into_text()).into_response())
 }
 
-/// The figures stand in the database: whoever adds up several servers of one database must know.
-fn family(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
-    writeln!(text, "# HELP {name} {help}; the same in every process of one database, kept over restarts.")?;
-    writeln!(text, "# TYPE {name} {kind}")
+fn write_limits(page: &mut Page, relay: &Relay, config: &Config) {
+    let (in_flight, most) = (relay.telemetry().metrics().in_flight(), config.limits.max_in_flight);
+    page.single("llm_api_http_requests_in_flight", Kind::Gauge, "Requests whose answer has not begun", in_flight);
+    page.single("llm_api_http_requests_in_flight_max", Kind::Gauge, "The most of these that there may be", most);
+    page.single("llm_api_streams_open", Kind::Gauge, "Streams that are open", relay.open_streams());
+    page.single("llm_api_streams_max", Kind::Gauge, "The most of these that there may be", relay.max_streams());
 }
 
-fn escaped(label: &str) -> String {
-    label.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+fn write_database(page: &mut Page, figures: &Figures) {
+    let name = "llm_api_database_connections";
+    page.family(name, Kind::Gauge, "Connections to the database");
+    for pool in &figures.pools {
+        page.sample(name, &[("pool", pool.name), ("state", "in_use")], pool.in_use);
+        page.sample(name, &[("pool", pool.name), ("state", "idle")], pool.idle);
+    }
+    let name = "llm_api_database_connections_max";
+    page.family(name, Kind::Gauge, "The most of these that there may be");
+    for pool in &figures.pools {
+        page.sample(name, &[("pool", pool.name)], pool.most);
+    }
+    let name = "llm_api_database_waiting";
+    page.single(name, Kind::Gauge, "Pieces of work that wait for a connection", figures.waiting);
+    let name = "llm_api_database_acquires_total";
+    page.single(name, Kind::Counter, "Connections taken for a piece of work", figures.acquired);
+    let (name, help) = ("llm_api_database_acquire_seconds_total", "Time that taking them took, all together");
+    page.single(name, Kind::Counter, help, figures.waited.as_secs_f64());
+    let help = "Usage rows that could not be written and wait for the database or a thaw";
+    page.single("llm_api_usage_rows_waiting", Kind::Gauge, help, figures.rows_waiting);
+}
+
+/// These names are those of the Python service. They stand in the database: whoever adds up several servers of one
+/// database must know.
+fn write_totals(page: &mut Page, totals: &Totals) {
+    let shared = |help: &str| format!("{help}; the same in every process of one database, kept over restarts.");
+    let help = shared("Requests to models that have ended");
+    page.single("llm_api_request_count", Kind::Counter, &help, totals.requests);
+    page.single("llm_api_error_count", Kind::Counter, &shared("Those that failed or broke off"), totals.errors);
+    let help = shared("Those that another model answered than was asked for");
+    page.single("llm_api_fallback_count", Kind::Counter, &help, totals.fallbacks);
+    page.family("llm_api_latency_ms", Kind::Summary, &shared("Milliseconds that they took"));
+    page.sample("llm_api_latency_ms_count", &[], totals.requests);
+    page.sample("llm_api_latency_ms_sum", &[], totals.latency_ms_total);
+    let name = "llm_api_requests_by_provider";
+    page.family(name, Kind::Counter, &shared("Requests by the provider that was asked"));
+    for (provider, requests) in &totals.by_provider {
+        page.sample(name, &[("provider", provider)], requests);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn told(totals: &Totals) -> String {
+        let mut page = Page::default();
+        write_totals(&mut page, totals);
+        page.into_text()
+    }
+
     fn samples(text: &str) -> Vec<&str> {
         text.lines().filter(|line| !line.starts_with('#')).collect()
     }
 
     #[test]
-    fn every_family_says_what_it_is_before_its_samples() {
+    fn the_python_services_names_are_kept() {
         let totals = Totals {
             requests: 12,
             errors: 2,
@@ -79,7 +130,7 @@ mod tests {
             by_provider: vec![("groq".to_owned(), 5), ("openai".to_owned(), 7)],
             recent_latency_ms: Some(3.0),
         };
-        let text = render(&totals).expect("renders");
+        let text = told(&totals);
         let expected = [
             "llm_api_request_count 12",
             "llm_api_error_count 2",
@@ -99,19 +150,12 @@ mod tests {
             "llm_api_requests_by_provider counter",
         ];
         assert_eq!(types, expected);
-        assert_eq!(text.lines().filter(|line| line.starts_with("# HELP ")).count(), types.len());
-        assert!(text.ends_with('\n') && !text.contains("\n\n"), "{text}");
     }
 
     #[test]
     fn a_new_database_has_zeros_and_no_providers() {
-        let text = render(&Totals::default()).expect("renders");
+        let text = told(&Totals::default());
         assert_eq!(samples(&text).len(), 5);
         assert!(samples(&text).iter().all(|line| line.ends_with(" 0")), "{text}");
-    }
-
-    #[test]
-    fn a_label_cannot_break_the_line() {
-        assert_eq!(escaped("a\"b\\c\nd"), r#"a\"b\\c\nd"#);
     }
 }

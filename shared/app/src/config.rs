@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use llm_api_domain::ProviderId;
 use llm_api_storage::PoolMode;
@@ -56,6 +57,7 @@ pub struct Config {
     pub logging: LoggingConfig,
     /// Whether `/metrics` answers.
     pub metrics_enabled: bool,
+    pub collector: CollectorConfig,
     /// What `/version` answers.
     pub app_version: String,
     pub default_model: String,
@@ -142,6 +144,17 @@ pub struct ProviderConfig {
     /// Without closing slash; `None` where each user names their own.
     pub base_url: Option<String>,
     pub api_key: Option<SecretString>,
+}
+
+/// Who is told of requests by OpenTelemetry's protocol.
+#[derive(Clone, Debug)]
+pub struct CollectorConfig {
+    /// Without closing slash; `None` tells nobody.
+    pub endpoint: Option<String>,
+    /// Marked as sensitive, so `Debug` shows no value.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// From 0 to 1.
+    pub sample_ratio: f64,
 }
 
 /// How long providers may take, and the way to them.
@@ -241,6 +254,7 @@ impl Config {
             invite_required: reader.flag("INVITE_REQUIRED"),
             logging: LoggingConfig::read(reader),
             metrics_enabled: reader.flag("METRICS_ENABLED"),
+            collector: CollectorConfig::read(reader),
             app_version: reader.text("APP_VERSION"),
             default_model: reader.text("DEFAULT_MODEL"),
             default_image_model: reader.text("DEFAULT_IMAGE_MODEL"),
@@ -286,6 +300,20 @@ impl LoggingConfig {
             level: reader.required("LOG_LEVEL", level),
             format: reader.required("LOG_FORMAT", format),
             verbose: reader.flag("VERBOSE_LOGS"),
+        }
+    }
+}
+
+impl CollectorConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let ratio = |text: &str| {
+            let ratio = text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+            ratio.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+        };
+        Self {
+            endpoint: reader.optional("OTLP_ENDPOINT", check_http_url),
+            headers: reader.list("OTLP_HEADERS", header),
+            sample_ratio: reader.required("TRACE_SAMPLE_RATIO", ratio),
         }
     }
 }
@@ -390,6 +418,16 @@ fn pool_mode(text: &str) -> Result<PoolMode, String> {
         "transaction" => Ok(PoolMode::Transaction),
         _ => Err("must be auto, session or transaction".to_owned()),
     }
+}
+
+/// `name=value`. What is wrong is told without the value.
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let wrong = || "must list headers as name=value, such as authorization=Bearer abc".to_owned();
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| wrong())?;
+    let mut value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 /// Minutes; 0 or less keeps sessions for ever.

@@ -23,10 +23,11 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
         trusted_proxies: TrustedProxies(config.trusted_proxies.clone()),
         public_url: config.public_url.clone(),
         max_in_flight: config.limits.max_in_flight,
+        telemetry: state.relay.telemetry().clone(),
     };
-    let tells_requests = tells_requests(config.logging);
+    let tells_requests = tells_requests(config.logging) || config.metrics_enabled || state.relay.telemetry().is_told();
     let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(state);
-    // Where no line is logged for each request, nothing needs to be known for it.
+    // Where nobody is told of requests, nothing needs to be known for it.
     let router = if tells_requests { telling_its_route(router) } else { router };
     let router = match cors {
         Some(cors) => router.layer(cors),

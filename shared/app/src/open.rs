@@ -1,19 +1,20 @@
 //! From settings to a running state. Every refusal is one sentence for the operator.
 
-use std::{io, path::Path, sync::Arc};
+use std::{fs::File, io, path::Path, sync::Arc};
 
 use llm_api_artifacts::{Artifacts, ArtifactsConfig, Bucket, BucketConfig};
 use llm_api_crypto::{KeyId, MasterKey, PasswordGate, TokenHash, Vault};
 use llm_api_domain::{Clock, ProviderId};
 use llm_api_relay::{Defaults, ProviderSettings, Relay, RelayConfig, ServerKey, StreamLimits};
 use llm_api_storage::{Bound, DatabaseAddress, OpenError, OpenMode, OpenOptions, Store, StoreError};
+use llm_api_telemetry::{CollectorError, CollectorSettings, Telemetry};
 use llm_api_upstream::{Client, ClientError, EndpointError, Origin, UpstreamConfig};
 use llm_api_web::{AuthState, Throttles};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 use url::Url;
 
-use crate::{AppState, Config, ConfigError, DatabaseTarget, Parts, data_dir};
+use crate::{AppState, CollectorConfig, Config, ConfigError, DatabaseTarget, Parts, data_dir};
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,8 @@ pub enum StartError {
     Endpoint(#[from] EndpointError),
     #[error("the bucket of LLM_API_ARTIFACT_BUCKET cannot be used: {0}")]
     Bucket(String),
+    #[error("the collector of LLM_API_OTLP_ENDPOINT cannot be used: {0}")]
+    Collector(#[from] CollectorError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("the database failed while starting: {0}")]
@@ -53,7 +56,8 @@ impl StartError {
             | Self::Key(_)
             | Self::DataDir { .. }
             | Self::Endpoint(_)
-            | Self::Bucket(_) => 78,
+            | Self::Bucket(_)
+            | Self::Collector(_) => 78,
             Self::Client(_) | Self::Store(_) | Self::Random => 1,
         }
     }
@@ -61,7 +65,11 @@ impl StartError {
 
 /// Opens the database that the settings name.
 pub async fn open_store(config: &Config, mode: OpenMode, clock: &Clock) -> Result<Store, StartError> {
-    let options = OpenOptions {
+    Ok(Store::open(options(config, mode, clock)?).await?)
+}
+
+fn options(config: &Config, mode: OpenMode, clock: &Clock) -> Result<OpenOptions, StartError> {
+    Ok(OpenOptions {
         address: address(config)?,
         migration_address: match &config.migration_database_url {
             Some(url) => Some(parse(config, url)?),
@@ -73,8 +81,7 @@ pub async fn open_store(config: &Config, mode: OpenMode, clock: &Clock) -> Resul
         mode,
         expect_receipt: config.expect_receipt,
         clock: clock.clone(),
-    };
-    Ok(Store::open(options).await?)
+    })
 }
 
 fn address(config: &Config) -> Result<DatabaseAddress, StartError> {
@@ -100,12 +107,43 @@ pub async fn open(
     clock: Clock,
     stop: watch::Receiver<bool>,
 ) -> Result<AppState, StartError> {
+    open_after(config, mode, clock, stop, None).await
+}
+
+/// What a server leaves to its successor while both are alive.
+#[derive(Debug)]
+pub struct Inheritance {
+    /// The lock on its SQLite file.
+    pub lock: Option<File>,
+}
+
+/// The same for the server that takes over from one that still runs (see [`Store::succeed`]).
+pub async fn succeed(
+    config: Arc<Config>,
+    clock: Clock,
+    stop: watch::Receiver<bool>,
+    inheritance: Inheritance,
+) -> Result<AppState, StartError> {
+    open_after(config, OpenMode::Server, clock, stop, Some(inheritance)).await
+}
+
+async fn open_after(
+    config: Arc<Config>,
+    mode: OpenMode,
+    clock: Clock,
+    stop: watch::Receiver<bool>,
+    inheritance: Option<Inheritance>,
+) -> Result<AppState, StartError> {
     // Before the database: what cannot work with these settings must not touch any data.
     let providers = providers(&config)?;
     let client = Client::new(&upstream(&config, &clock)?)?;
+    let telemetry = Telemetry::new(&clock, collector(&config).as_ref())?;
     let bucket = bucket(&config, &client, &clock)?;
     let key = master_key(&config)?;
-    let store = open_store(&config, mode, &clock).await?;
+    let store = match inheritance {
+        None => open_store(&config, mode, &clock).await?,
+        Some(Inheritance { lock }) => Store::succeed(options(&config, mode, &clock)?, lock).await?,
+    };
     let vault = vault(&config, key, &store, &clock, mode).await?;
     let artifacts = artifacts(&config, &store, bucket, &vault, &clock);
     let throttles = Throttles::new(&store, vault.signer("throttle"));
@@ -120,6 +158,7 @@ pub async fn open(
         artifacts,
         defaults: Defaults { text: config.default_model.clone(), image: config.default_image_model.clone() },
         heartbeat: config.upstream.heartbeat,
+        telemetry,
         stop,
     });
     let static_key = config.api_key.as_ref().map(|key| TokenHash::of(key.expose_secret()));
@@ -130,6 +169,16 @@ pub async fn open(
         throttles,
         config,
     }))
+}
+
+fn collector(config: &Config) -> Option<CollectorSettings> {
+    let CollectorConfig { endpoint, headers, sample_ratio } = &config.collector;
+    Some(CollectorSettings {
+        endpoint: endpoint.clone()?,
+        headers: headers.clone(),
+        sample_ratio: *sample_ratio,
+        version: config.app_version.clone(),
+    })
 }
 
 fn artifacts(config: &Config, store: &Store, bucket: Option<Bucket>, vault: &Vault, clock: &Clock) -> Artifacts {

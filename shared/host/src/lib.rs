@@ -1,7 +1,11 @@
 //! Runs a router as an AWS Lambda function: buffered or streaming is a setting beside `InvokeMode`, not code.
 
+mod flushed;
+
 use std::{fmt, net::IpAddr, sync::Arc};
 
+use axum::{body::Body, response::Response};
+use flushed::FlushedBody;
 use lambda_http::{Request, request::RequestContext};
 use llm_api_app::{AppState, Config, ResponseMode, Sources, finish, init_logging, open};
 use llm_api_domain::Clock;
@@ -40,7 +44,12 @@ pub async fn lambda(router: OpenApiRouter<AppState>) -> Result<(), Error> {
     // Lambda ends the environment by itself: nothing here ever asks running streams to end.
     let (_running, stop) = watch::channel(false);
     let state = open(Arc::new(config), OpenMode::Function, Clock::system(), stop).await?;
+    let telemetry = state.relay.telemetry().clone();
     let service = finish(router.into(), state).map_request(client_address);
+    let service = service.map_response(move |response: Response| match telemetry.is_told() {
+        true => response.map(|body| Body::new(FlushedBody::new(body, telemetry.clone()))),
+        false => response,
+    });
     match response_mode {
         ResponseMode::Buffered => lambda_http::run(service).await?,
         ResponseMode::Stream => lambda_http::run_with_streaming_response(service).await?,

@@ -7,7 +7,10 @@ use llm_api_upstream::{
     convert::{Conversation, Turn, to_wire},
 };
 
-use crate::{GenerateCall, Relay, RelayError, Target, fallback::Fallback, history::SessionHistory, target::Selection};
+use crate::{
+    GenerateCall, Relay, RelayError, Target, fallback::Fallback, history::SessionHistory, meter::Meter,
+    target::Selection,
+};
 
 /// A request for text on its way: what is asked, and who is asked now.
 pub(crate) struct Attempt {
@@ -75,7 +78,7 @@ impl Attempt {
     }
 
     /// Asks until somebody answers. The first refusal is the one that is told: what a stand-in says explains nothing.
-    pub(crate) async fn run(&mut self, relay: &Relay) -> Result<Reply, RelayError> {
+    pub(crate) async fn run(&mut self, relay: &Relay, meter: &mut Meter) -> Result<Reply, RelayError> {
         let mut first: Option<Refusal> = None;
         loop {
             let body = match self.first_body.take() {
@@ -89,8 +92,10 @@ impl Attempt {
                 },
                 Err(error) => return Err(first.map_or(error, |first| self.give_up(first))),
             };
+            meter.call_failed(&error);
             relay.note_failure(self.call.subject.user, &self.target, &error).await;
             if error.is_context_length() && self.history.as_mut().is_some_and(SessionHistory::shrink) {
+                meter.asks_again(relay, self.call.subject, &self.target);
                 continue;
             }
             let next = Box::pin(self.fallback.next(relay, &self.target, &error)).await;
@@ -103,8 +108,10 @@ impl Attempt {
             });
             let Some((target, reason)) = next else { return Err(self.give_up(first_one)) };
             first = Some(first_one);
+            relay.telemetry().stands_in_for(self.target.provider);
             self.target = target;
             self.fallback_reason = Some(reason);
+            meter.asks_again(relay, self.call.subject, &self.target);
         }
     }
 

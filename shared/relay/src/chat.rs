@@ -5,7 +5,9 @@ use bytes::Bytes;
 use futures_util::Stream;
 use llm_api_domain::{ProviderId, RequestStatus, WireFamily};
 use llm_api_upstream::{
-    Complete, Reply, UpstreamError, sse,
+    Complete, Reply, UpstreamError,
+    convert::model_named_in,
+    sse,
     wire::openai::{self, ChatBody},
 };
 
@@ -62,6 +64,7 @@ impl Relay {
             Ok(complete) => {
                 self.note_success(subject.user, &target).await;
                 meter.first_byte();
+                meter.answered_by(|| model_named_in(&complete.body));
                 meter.usage(complete.usage.unwrap_or_default());
                 meter.settle(RequestStatus::Completed, None).await;
                 Ok(ChatReply { provider: target.provider, model: target.model, content: complete.body })
@@ -112,6 +115,7 @@ impl Relay {
                             yield ChatEvent::Events(event);
                             continue;
                         };
+                        meter.answered_by(|| model_named_in(&data));
                         if openai::is_done(&data) {
                             // The row is committed before the client learns that the reply is complete.
                             self.note_success(subject.user, &target).await;

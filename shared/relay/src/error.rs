@@ -89,18 +89,23 @@ impl RelayError {
             Self::ModelBusy => "model_busy",
             Self::UserStreams | Self::ServerStreams => "too_many_streams",
             Self::Stopping => "server_stopping",
-            Self::Upstream { error, .. } => match error {
-                UpstreamError::Unreachable { .. } => "upstream_unreachable",
-                UpstreamError::Timeout { .. } => "upstream_timeout",
-                UpstreamError::RateLimited { insufficient_quota: true, .. } => "insufficient_quota",
-                UpstreamError::RateLimited { .. } => "upstream_rate_limited",
-                UpstreamError::KeyRejected { .. } => "provider_key_rejected",
-                UpstreamError::Refused { .. } => "provider_refused_request",
-                UpstreamError::Failed { .. } => "upstream_error",
-                UpstreamError::BadResponse { .. } => "upstream_bad_response",
-                UpstreamError::Died { .. } => "upstream_interrupted",
-            },
+            Self::Upstream { error, .. } => code_of(error),
             Self::Store(_) => "storage_error",
         }
+    }
+}
+
+/// The same for what a provider did wrong.
+pub(crate) const fn code_of(error: &UpstreamError) -> &'static str {
+    match error {
+        UpstreamError::Unreachable { .. } => "upstream_unreachable",
+        UpstreamError::Timeout { .. } => "upstream_timeout",
+        UpstreamError::RateLimited { insufficient_quota: true, .. } => "insufficient_quota",
+        UpstreamError::RateLimited { .. } => "upstream_rate_limited",
+        UpstreamError::KeyRejected { .. } => "provider_key_rejected",
+        UpstreamError::Refused { .. } => "provider_refused_request",
+        UpstreamError::Failed { .. } => "upstream_error",
+        UpstreamError::BadResponse { .. } => "upstream_bad_response",
+        UpstreamError::Died { .. } => "upstream_interrupted",
     }
 }

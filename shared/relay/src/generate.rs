@@ -5,7 +5,8 @@ use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use llm_api_domain::{ExchangeStatus, Modality, ProviderId, RequestId, RequestStatus, SessionId, TokenUsage};
 use llm_api_upstream::{
     Reply, UpstreamError,
-    convert::{Step, StreamReader},
+    convert::{Step, StreamReader, model_named_in},
+    sse,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -142,7 +143,7 @@ impl Relay {
         let watch = self.watch(call.subject);
         let mut attempt = Box::pin(self.prepare(call, false)).await?;
         let mut meter = self.admit(&attempt).await?;
-        let reply = watch.until_done(attempt.run(self)).await;
+        let reply = watch.until_done(attempt.run(self, &mut meter)).await;
         meter.served_by(&attempt.target, attempt.fallback_reason);
         let completion = match reply {
             Ok(Reply::Complete(complete)) => complete.completion(),
@@ -158,6 +159,7 @@ impl Relay {
         };
         self.note_success(attempt.call.subject.user, &attempt.target).await;
         meter.first_byte();
+        meter.answered_by(|| completion.model.clone());
         meter.usage(completion.usage.unwrap_or_default());
         let mut transcript = self.transcript(&attempt);
         transcript.text.clone_from(&completion.text);
@@ -264,7 +266,7 @@ impl Relay {
             let asked = attempt.fallback_reason;
             let mut transcript = self.transcript(&attempt);
             let reply = {
-                let mut running = std::pin::pin!(attempt.run(&self));
+                let mut running = std::pin::pin!(attempt.run(&self, &mut meter));
                 loop {
                     match watch.wait(&mut running).await {
                         Waited::Ready(reply) => break reply,
@@ -293,6 +295,7 @@ impl Relay {
                     Pumped::Idle => yield GenerateEvent::Heartbeat,
                     Pumped::Event(event) => {
                         meter.first_byte();
+                        meter.answered_by(|| model_named_in(&sse::data(&event)?));
                         match reading.take(&attempt.target, &event) {
                             Ok(text) => {
                                 meter.usage(reading.usage);

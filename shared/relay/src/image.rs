@@ -4,6 +4,7 @@ use async_stream::stream;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::Stream;
 use llm_api_domain::{ArtifactId, ExchangeStatus, ProviderId, RequestStatus, TokenUsage};
+use llm_api_telemetry::Operation;
 use llm_api_upstream::{Image, ImageApi, ImageCall};
 use serde_json::{Map, Value, json};
 
@@ -144,7 +145,7 @@ impl Relay {
 
     async fn admit_image(&self, painting: &Painting, streamed: bool) -> Result<Meter, RelayError> {
         let Painting { call, target, fallback_reason, .. } = painting;
-        let entry = Entry { endpoint: call.endpoint, streamed, session: call.session };
+        let entry = Entry { endpoint: call.endpoint, streamed, session: call.session, operation: Operation::Images };
         let mut meter = self.open_meter(call.subject, target, entry).await?;
         meter.served_by(target, *fallback_reason);
         Ok(meter)

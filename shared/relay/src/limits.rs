@@ -42,6 +42,10 @@ impl StreamLimits {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).all
     }
 
+    pub(crate) fn max(&self) -> usize {
+        self.0.max
+    }
+
     pub(crate) fn max_per_user(&self) -> usize {
         self.0.max_per_user
     }

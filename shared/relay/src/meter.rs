@@ -2,9 +2,10 @@
 
 use llm_api_domain::{Clock, RequestStatus, SessionId, TokenUsage};
 use llm_api_storage::{Recorder, RequestRecord};
+use llm_api_telemetry::{Operation, Outcome, ProviderCall};
 use llm_api_upstream::UpstreamError;
 
-use crate::{Relay, RelayError, Subject, Target, attempt::Attempt};
+use crate::{Relay, RelayError, Subject, Target, attempt::Attempt, error::code_of};
 
 /// Settles as cancelled when dropped: the client has left.
 #[derive(Debug)]
@@ -12,12 +13,34 @@ pub(crate) struct Meter {
     recorder: Recorder,
     clock: Clock,
     record: Option<RequestRecord>,
+    /// The call to a provider that goes on now.
+    call: Option<ProviderCall>,
 }
 
 impl Meter {
-    pub(crate) fn start(recorder: Recorder, clock: Clock, record: RequestRecord) -> Self {
+    pub(crate) fn start(recorder: Recorder, clock: Clock, record: RequestRecord, call: ProviderCall) -> Self {
         recorder.opened(record.clone());
-        Self { recorder, clock, record: Some(record) }
+        Self { recorder, clock, record: Some(record), call: Some(call) }
+    }
+
+    /// Notes that the same provider, or another one, is asked after a refusal.
+    pub(crate) fn asks_again(&mut self, relay: &Relay, subject: Subject, target: &Target) {
+        let streamed = self.record.as_ref().is_some_and(|record| record.streamed);
+        self.call = Some(relay.watched_call(subject, target, Operation::Chat, streamed));
+    }
+
+    /// Notes that the call that goes on failed; the request may not have.
+    pub(crate) fn call_failed(&mut self, error: &UpstreamError) {
+        if let Some(call) = self.call.take() {
+            call.end(Outcome::Failed(code_of(error)));
+        }
+    }
+
+    /// Notes the name of the model that answers, where a collector is told.
+    pub(crate) fn answered_by(&mut self, find: impl FnOnce() -> Option<String>) {
+        if let Some(call) = &mut self.call {
+            call.answered_by(find);
+        }
     }
 
     /// Notes who answers in the end.
@@ -37,12 +60,18 @@ impl Meter {
         if let Some(record) = &mut self.record {
             record.first_byte_at.get_or_insert(now);
         }
+        if let Some(call) = &mut self.call {
+            call.event();
+        }
     }
 
     /// Notes the provider's counts; the last ones it gives are the final ones.
     pub(crate) fn usage(&mut self, usage: TokenUsage) {
         if let Some(record) = &mut self.record {
             record.usage = usage;
+        }
+        if let Some(call) = &mut self.call {
+            call.usage(usage);
         }
     }
 
@@ -62,6 +91,14 @@ impl Meter {
 
     fn finish(&mut self, status: RequestStatus, error_code: Option<&'static str>) -> Option<RequestRecord> {
         let mut record = self.record.take()?;
+        if let Some(call) = self.call.take() {
+            call.end(match (status, error_code) {
+                (RequestStatus::Completed, _) => Outcome::Answered,
+                // Not the provider's doing.
+                (RequestStatus::Cancelled, _) | (_, None | Some("server_stopping")) => Outcome::Cancelled,
+                (_, Some(code)) => Outcome::Failed(code),
+            });
+        }
         record.status = status;
         record.error_code = error_code;
         record.finished_at = Some(self.clock.now());
@@ -83,11 +120,12 @@ pub(crate) struct Entry {
     pub(crate) endpoint: &'static str,
     pub(crate) streamed: bool,
     pub(crate) session: Option<SessionId>,
+    pub(crate) operation: Operation,
 }
 
 impl Entry {
     pub(crate) const fn chat(streamed: bool) -> Self {
-        Self { endpoint: "chat_completions", streamed, session: None }
+        Self { endpoint: "chat_completions", streamed, session: None, operation: Operation::Chat }
     }
 }
 
@@ -121,12 +159,18 @@ impl Relay {
         if subject.chose_id && !Box::pin(config.store.requests().claim(&record)).await? {
             return Err(RelayError::RequestIdInUse);
         }
-        Ok(Meter::start(config.store.recorder().clone(), config.clock.clone(), record))
+        let call = self.watched_call(subject, target, entry.operation, entry.streamed);
+        Ok(Meter::start(config.store.recorder().clone(), config.clock.clone(), record, call))
+    }
+
+    fn watched_call(&self, subject: Subject, target: &Target, operation: Operation, streamed: bool) -> ProviderCall {
+        self.telemetry().calls(subject.trace, target.provider, &target.model, operation, streamed)
     }
 
     pub(crate) async fn admit(&self, attempt: &Attempt) -> Result<Meter, RelayError> {
         let call = &attempt.call;
-        let entry = Entry { endpoint: call.endpoint, streamed: attempt.streamed, session: call.session };
+        let (streamed, operation) = (attempt.streamed, Operation::Chat);
+        let entry = Entry { endpoint: call.endpoint, streamed, session: call.session, operation };
         let mut meter = self.open_meter(call.subject, &attempt.target, entry).await?;
         meter.served_by(&attempt.target, attempt.fallback_reason);
         Ok(meter)

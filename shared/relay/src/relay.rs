@@ -4,6 +4,7 @@ use llm_api_artifacts::Artifacts;
 use llm_api_crypto::Vault;
 use llm_api_domain::{Clock, ProviderId, RequestId, TokenId, UserId};
 use llm_api_storage::Store;
+use llm_api_telemetry::{Telemetry, TraceParent};
 use llm_api_upstream::{Auth, Client, Endpoint, UpstreamError};
 use tokio::sync::watch;
 
@@ -21,6 +22,8 @@ pub struct Subject {
     pub request: RequestId,
     /// Whether the client made the id up: then it may be one that was used before.
     pub chose_id: bool,
+    /// What a collector files calls to providers under.
+    pub trace: Option<TraceParent>,
 }
 
 /// What the relay is made of.
@@ -38,6 +41,7 @@ pub struct RelayConfig {
     pub defaults: Defaults,
     /// A stream that is silent for so long gets a comment, so that nobody on the way closes it.
     pub heartbeat: Duration,
+    pub telemetry: Telemetry,
     /// Turns true when running streams must end.
     pub stop: watch::Receiver<bool>,
 }
@@ -84,6 +88,20 @@ impl Relay {
     /// How many streams are open now.
     pub fn open_streams(&self) -> usize {
         self.0.config.limits.open()
+    }
+
+    /// How many there may be.
+    pub fn max_streams(&self) -> usize {
+        self.0.config.limits.max()
+    }
+
+    /// How often a provider was asked once more because nothing of its answer had come.
+    pub fn provider_retries(&self) -> u64 {
+        self.0.config.client.retries()
+    }
+
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.0.config.telemetry
     }
 
     pub fn artifacts(&self) -> &Artifacts {

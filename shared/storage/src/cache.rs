@@ -2,8 +2,8 @@
 //!
 //! Exact, not merely fresh: every write of this process raises the epoch, and an entry of another epoch is not used.
 //! Every write of an operator's command beside it makes the lock file longer, which is looked at every millisecond. On
-//! Postgres other processes write, too, so there nothing is kept. The short life is for hands that edit the file with
-//! other tools.
+//! Postgres other processes write, too, so there nothing is kept; nor is it while a server and its successor are both
+//! alive (see `docs/adr/0024-handover.md`). The short life is for hands that edit the file with other tools.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use std::{
     io::Write as _,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -67,7 +67,7 @@ impl Changes {
     /// The cache with its present epoch; `None` where nothing may be kept.
     pub(crate) fn cache(&self) -> Option<(&Cache, Epoch)> {
         match self {
-            Self::Own(cache) if !cache.is_suspended() => Some((cache, cache.epoch())),
+            Self::Own(cache) if cache.is_alone() && !cache.is_suspended() => Some((cache, cache.epoch())),
             Self::Own(_) | Self::Beside(_) | Self::Nobody => None,
         }
     }
@@ -111,13 +111,15 @@ pub(crate) struct Cache {
     /// Nothing is kept until then, in microseconds since `started`: a write was given up half-way (its client left), and
     /// the database may still commit it.
     suspended_until: AtomicU64,
+    /// False while another server writes, too.
+    alone: AtomicBool,
     tokens: Kept<[u8; 32], AuthenticatedToken>,
     /// Empty for a user who stored none for that provider.
     keys: Kept<(UserId, ProviderId), Found>,
 }
 
 impl Cache {
-    pub(crate) fn new(lock: Arc<File>) -> Self {
+    pub(crate) fn new(lock: Arc<File>, alone: bool) -> Self {
         let length = AtomicU64::new(u64::MAX);
         Self {
             epoch: AtomicU64::new(0),
@@ -126,6 +128,7 @@ impl Cache {
             read_at: AtomicU64::new(0),
             started: Instant::now(),
             suspended_until: AtomicU64::new(0),
+            alone: AtomicBool::new(alone),
             tokens: Kept::default(),
             keys: Kept::default(),
         }
@@ -142,6 +145,16 @@ impl Cache {
     fn is_suspended(&self) -> bool {
         let until = self.suspended_until.load(Ordering::Acquire);
         until > 0 && until > self.micros()
+    }
+
+    /// From here on nothing is kept, or again something is. What was kept before is not used in either case.
+    pub(crate) fn set_alone(&self, alone: bool) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.alone.store(alone, Ordering::Release);
+    }
+
+    fn is_alone(&self) -> bool {
+        self.alone.load(Ordering::Acquire)
     }
 
     /// To be taken before the database is read.

@@ -174,17 +174,17 @@ impl DownloadJobs<'_> {
         row.map(Job::try_from).transpose()
     }
 
-    /// Ends the jobs that a process left behind when it stopped: on SQLite all of them, for the caller is the only
+    /// Ends the jobs that a process made until then and left behind: on SQLite all of them, for the caller is the only
     /// server; on Postgres none, for another server may be at work.
-    pub(crate) async fn close_left_open(&self, now: Timestamp) -> Result<u64, StoreError> {
+    pub(crate) async fn close_left_open(&self, before: Timestamp) -> Result<u64, StoreError> {
         if matches!(self.0.backend, Backend::Postgres(_)) {
             return Ok(0);
         }
         let closed = on_write_uncached!(self.0, db => {
             db.execute(sqlx::query(
                 "UPDATE download_jobs SET status = 'failed', error = 'the server stopped', finished_at = $1
-                 WHERE status IN ('queued', 'running')")
-                .bind(DbTime(now))).await?
+                 WHERE status IN ('queued', 'running') AND created_at <= $1")
+                .bind(DbTime(before))).await?
         });
         if closed > 0 {
             tracing::warn!(jobs = closed, "downloads of an earlier process were closed as failed");

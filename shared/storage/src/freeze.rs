@@ -12,11 +12,15 @@ use std::{
 };
 
 use llm_api_domain::Timestamp;
+use tokio::time::timeout;
 
 use crate::{Action, AuditContext, Store, StoreError, audit::audit, dialect::DbTime, store::Backend};
 
 /// How old the knowledge of a process may get: a freeze is seen everywhere within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A request waits no longer for that: a database that is away costs it enough time by itself.
+const LONGEST_LOOK: Duration = Duration::from_millis(250);
 
 /// What the operator has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,9 +71,10 @@ impl Freezes<'_> {
             return watch.last();
         }
         let Some(asking) = watch.ask() else { return watch.last() };
-        match self.current().await {
-            Ok(freeze) => watch.learn(freeze.map(Arc::new)),
-            Err(error) => tracing::debug!(%error, "whether the database is frozen could not be asked"),
+        match timeout(LONGEST_LOOK, self.current()).await {
+            Ok(Ok(freeze)) => watch.learn(freeze.map(Arc::new)),
+            // The request finds out by itself, and a frozen database refuses what it would write.
+            Ok(Err(_)) | Err(_) => watch.keep(),
         }
         drop(asking);
         watch.last()
@@ -177,6 +182,11 @@ impl Watch {
         let is_frozen = freeze.is_some();
         *self.freeze.lock().unwrap_or_else(PoisonError::into_inner) = freeze;
         self.is_frozen.store(is_frozen, Ordering::Release);
+        self.keep();
+    }
+
+    /// What is known is good for a while.
+    fn keep(&self) {
         let life = u64::try_from(LOOK_EVERY.as_micros()).unwrap_or(u64::MAX);
         self.good_until.store(self.micros().saturating_add(life), Ordering::Release);
     }

@@ -1,7 +1,10 @@
 //! Opening a [`Store`]: locks, pragmas, schema, migrations, in that order.
 
 mod expect;
+mod handover;
 mod postgres;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs::{File, OpenOptions as FileOptions, TryLockError},
@@ -25,6 +28,7 @@ use crate::{
     DatabaseAddress, OpenError, PoolMode, Recorder, Store, StoreError,
     address::ACQUIRE_TIMEOUT,
     cache::{Cache, Changes},
+    figures::Waits,
     freeze::Watch,
     later::Later,
     migrate,
@@ -66,9 +70,20 @@ pub struct OpenOptions {
 impl Store {
     /// Opens the database and brings it to this version, as `options.mode` allows.
     pub async fn open(options: OpenOptions) -> Result<Self, OpenError> {
+        let (mode, clock) = (options.mode, options.clock.clone());
+        let store = Self::open_with(options, None).await?;
+        if mode == OpenMode::Server {
+            store.settle_left_open(clock.now()).await?;
+        }
+        Ok(store)
+    }
+
+    /// `lock` is the one that another server holds on the file, and shares.
+    async fn open_with(options: OpenOptions, lock: Option<File>) -> Result<Self, OpenError> {
+        let alone = lock.is_none();
         let (backend, sink, lock) = match &options.address {
             DatabaseAddress::Sqlite(path) => {
-                let (pools, usage, lock) = open_sqlite(&path.0, options.mode, options.expect_receipt).await?;
+                let (pools, usage, lock) = open_sqlite(&path.0, options.mode, options.expect_receipt, lock).await?;
                 (Backend::Sqlite(pools), Sink::Sqlite(Box::new(usage)), Some(Arc::new(lock)))
             }
             DatabaseAddress::Postgres(address) => {
@@ -78,26 +93,26 @@ impl Store {
         };
         let recorder = Recorder::start(sink, options.clock.clone(), options.mode);
         let changes = match (&lock, options.mode) {
-            (Some(lock), OpenMode::Server) => Changes::Own(Arc::new(Cache::new(Arc::clone(lock)))),
+            (Some(lock), OpenMode::Server) => Changes::Own(Arc::new(Cache::new(Arc::clone(lock), alone))),
             (Some(lock), OpenMode::Tool) => Changes::Beside(Arc::clone(lock)),
             (Some(_), OpenMode::Function | OpenMode::Import) | (None, _) => Changes::Nobody,
         };
         let freeze = Arc::new(Watch::new());
-        let store = Self { backend, recorder, changes, later: Later::new(), freeze, _lock: lock };
-        if options.mode == OpenMode::Server {
-            match store.close_left_open(options.clock.now()).await {
-                // What is frozen stays as it is, until a start after the thaw.
-                Ok(()) | Err(StoreError::ReadOnly) => {}
-                Err(error) => return Err(prepare_error(error)),
-            }
-        }
-        Ok(store)
+        Ok(Self { backend, recorder, changes, later: Later::new(), freeze, lock })
     }
 
-    /// Settles what an earlier process began and did not end.
-    async fn close_left_open(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.requests().close_left_open(now).await?;
-        self.download_jobs().close_left_open(now).await?;
+    async fn settle_left_open(&self, before: Timestamp) -> Result<(), OpenError> {
+        match self.close_left_open(before).await {
+            // What is frozen stays as it is, until a start after the thaw.
+            Ok(()) | Err(StoreError::ReadOnly) => Ok(()),
+            Err(error) => Err(prepare_error(error)),
+        }
+    }
+
+    /// Settles what an earlier process began until then and did not end.
+    async fn close_left_open(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.requests().close_left_open(before).await?;
+        self.download_jobs().close_left_open(before).await?;
         Ok(())
     }
 }
@@ -156,12 +171,14 @@ async fn open_sqlite(
     path: &Path,
     mode: OpenMode,
     expect_receipt: Option<Uuid>,
+    shared_lock: Option<File>,
 ) -> Result<(SqlitePools, SqliteConnection, File), OpenError> {
     refuse_legacy(path, mode).await?;
     if let Some(receipt) = expect_receipt {
         expect::sqlite(path, receipt).await?;
     }
-    let lock = lock_file(path)?;
+    // Locking what another server locked and shares changes nothing: the lock is of the open file, not of a process.
+    let lock = shared_lock.map_or_else(|| lock_file(path), Ok)?;
     let held = match mode {
         OpenMode::Server | OpenMode::Tool | OpenMode::Import => lock.try_lock(),
         OpenMode::Function => lock.try_lock_shared(),
@@ -199,6 +216,7 @@ async fn open_sqlite(
     let pools = SqlitePools {
         read: sqlite_pool(4, options.clone().read_only(true)).await?,
         write: sqlite_pool(1, options).await?,
+        waits: Waits::default(),
     };
     Ok((pools, usage, lock))
 }
@@ -220,6 +238,9 @@ async fn sqlite_pool(connections: u32, options: SqliteConnectOptions) -> Result<
         .max_lifetime(None)
         // A file cannot go away like a network peer: asking first would cost a thread switch for each query.
         .test_before_acquire(false)
+        // After a commit that the disk had no space for, SQLite has rolled back and the driver believes that it has not:
+        // nothing could ever be begun on that connection again.
+        .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
         .connect_with(options)
         .await
         .map_err(OpenError::Prepare)

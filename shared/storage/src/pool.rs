@@ -9,6 +9,7 @@ use crate::{
     StoreError,
     address::STATEMENT_TIMEOUT,
     db::{Conn, Db, PostgresDb, Tx, within},
+    figures::{PoolFigures, Waits},
 };
 
 /// How long a server may take for one piece of work, the wait for a connection included. Its own limit on statements does
@@ -46,6 +47,7 @@ pub(crate) struct PostgresPool {
     pool: PgPool,
     /// `None` where sessions are ours.
     begin: Option<Begin>,
+    waits: Waits,
 }
 
 /// How a transaction begins where nothing that was said before it counts. One round trip each.
@@ -79,11 +81,11 @@ impl Begin {
 
 impl PostgresPool {
     pub(crate) fn of_sessions(pool: PgPool) -> Self {
-        Self { pool, begin: None }
+        Self { pool, begin: None, waits: Waits::default() }
     }
 
     pub(crate) fn of_transactions(pool: PgPool, begin: Begin) -> Self {
-        Self { pool, begin: Some(begin) }
+        Self { pool, begin: Some(begin), waits: Waits::default() }
     }
 
     pub(crate) async fn reader(&self) -> Result<PostgresDb, StoreError> {
@@ -106,19 +108,32 @@ impl PostgresPool {
         self.transaction(begin, false).await
     }
 
+    pub(crate) fn figures(&self) -> PoolFigures {
+        PoolFigures::of("all", &self.pool)
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
 
     async fn session(&self) -> Result<PostgresDb, StoreError> {
         let deadline = Some(Instant::now() + ANSWER_TIME);
-        Ok(Db::new(Conn::Pooled(within(deadline, self.pool.acquire()).await?), true, deadline))
+        let wait = self.waits.begin();
+        let conn = within(deadline, self.pool.acquire()).await;
+        drop(wait);
+        Ok(Db::new(Conn::Pooled(conn?), true, deadline))
     }
 
     async fn transaction(&self, begin: SqlStr, read_only: bool) -> Result<PostgresDb, StoreError> {
         let deadline = Some(Instant::now() + ANSWER_TIME);
-        let conn = within(deadline, self.pool.acquire()).await?;
-        let tx = within(deadline, Tx::begin(conn, begin, read_only)).await?;
+        let wait = self.waits.begin();
+        let conn = within(deadline, self.pool.acquire()).await;
+        drop(wait);
+        let tx = within(deadline, Tx::begin(conn?, begin, read_only)).await?;
         // A statement that stays prepared would meet us again in another client's hands.
         Ok(Db::new(Conn::Guarded(tx), self.begin.is_none(), deadline))
     }

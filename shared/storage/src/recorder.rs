@@ -10,7 +10,10 @@ mod tally;
 mod writer;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -78,6 +81,7 @@ pub struct Recorder {
     queue: mpsc::UnboundedSender<Event>,
     opened: Opened,
     registry: Registry,
+    waiting: Arc<AtomicUsize>,
 }
 
 /// Requests that have begun since the writer looked last. It is not woken for them: most have ended before it must care.
@@ -100,13 +104,14 @@ impl Recorder {
         let (queue, events) = mpsc::unbounded_channel();
         let opened = Opened::default();
         let registry = Registry::default();
-        let writer = Writer::new(sink, clock, opened.clone(), registry.clone(), mode);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let writer = Writer::new(sink, clock, opened.clone(), registry.clone(), Arc::clone(&waiting), mode);
         #[expect(
             clippy::disallowed_methods,
             reason = "it ends with the queue; requests wait for it inside their response"
         )]
         tokio::spawn(writer.run(events));
-        Self { queue, opened, registry }
+        Self { queue, opened, registry, waiting }
     }
 
     /// Notes that a request runs; written only if it runs long.
@@ -141,6 +146,11 @@ impl Recorder {
 
     pub fn is_running_here(&self, user: UserId, id: RequestId) -> bool {
         self.registry.is_running((user, id))
+    }
+
+    /// Rows that could not be written, and wait for the database or a thaw.
+    pub fn rows_waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Notes that a token was used.

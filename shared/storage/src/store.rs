@@ -9,6 +9,7 @@ use crate::{
     Sessions, SharedThrottles, StoreError, Tokens, UsageBuckets, Users, VaultCanaries,
     cache::Changes,
     db::{Conn, Db, SqliteDb},
+    figures::{Figures, PoolFigures, Waits},
     freeze::Watch,
     later::Later,
     pool::PostgresPool,
@@ -23,7 +24,7 @@ pub struct Store {
     pub(crate) later: Later,
     pub(crate) freeze: Arc<Watch>,
     /// The operating system's lock on an SQLite file, held as long as the store lives.
-    pub(crate) _lock: Option<Arc<File>>,
+    pub(crate) lock: Option<Arc<File>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -46,16 +47,23 @@ pub(crate) enum Backend {
 pub(crate) struct SqlitePools {
     pub(crate) read: SqlitePool,
     pub(crate) write: SqlitePool,
+    pub(crate) waits: Waits,
 }
 
 impl SqlitePools {
     pub(crate) async fn reader(&self) -> Result<SqliteDb, StoreError> {
-        Ok(Db::new(Conn::Pooled(self.read.acquire().await?), true, None))
+        let wait = self.waits.begin();
+        let conn = self.read.acquire().await;
+        drop(wait);
+        Ok(Db::new(Conn::Pooled(conn?), true, None))
     }
 
     /// `BEGIN IMMEDIATE`: a plain `BEGIN` that reads and then writes fails under concurrency in spite of a busy timeout.
     pub(crate) async fn writer(&self) -> Result<SqliteDb, StoreError> {
-        Ok(Db::new(Conn::Tx(self.write.begin_with("BEGIN IMMEDIATE").await?), true, None))
+        let wait = self.waits.begin();
+        let tx = self.write.begin_with("BEGIN IMMEDIATE").await;
+        drop(wait);
+        Ok(Db::new(Conn::Tx(tx?), true, None))
     }
 }
 
@@ -131,6 +139,18 @@ impl Store {
     /// Where usage rows go: written in batches, by a task of this store.
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// What the pools and the recorder are busy with, for operators.
+    pub fn figures(&self) -> Figures {
+        let (pools, waits) = match &self.backend {
+            Backend::Sqlite(pools) => {
+                (vec![PoolFigures::of("read", &pools.read), PoolFigures::of("write", &pools.write)], &pools.waits)
+            }
+            Backend::Postgres(pool) => (vec![pool.figures()], pool.waits()),
+        };
+        let (acquired, waited, waiting) = waits.read();
+        Figures { pools, acquired, waited, waiting, rows_waiting: self.recorder.rows_waiting() }
     }
 
     /// "SQLite" or "Postgres".

@@ -1,6 +1,12 @@
 //! The only HTTP client that leaves the house.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{
@@ -35,6 +41,7 @@ struct Inner {
     plain: reqwest::Client,
     /// For endpoints that users name: reaches public addresses only.
     guarded: reqwest::Client,
+    retries: AtomicU64,
 }
 
 /// The client cannot be built, for example because this machine has no root certificates.
@@ -72,11 +79,17 @@ impl Client {
             config: config.clone(),
             plain: plain.build().map_err(ClientError::new)?,
             guarded: guarded.build().map_err(ClientError::new)?,
+            retries: AtomicU64::new(0),
         })))
     }
 
     pub(crate) fn config(&self) -> &UpstreamConfig {
         &self.0.config
+    }
+
+    /// How often something was asked once more.
+    pub fn retries(&self) -> u64 {
+        self.0.retries.load(Ordering::Relaxed)
     }
 
     /// The clocks of a call that generates.
@@ -146,6 +159,7 @@ impl Client {
             match backoff.next() {
                 Some(wait) if error.is_worth_retrying() && Instant::now() + wait < due => {
                     tracing::debug!(origin = %endpoint.origin(), %error, "asking the provider again");
+                    self.0.retries.fetch_add(1, Ordering::Relaxed);
                     sleep(wait).await;
                 }
                 _ => return Err(error),

@@ -1,5 +1,5 @@
 //! A small HTTP client for the operator's own commands, which ask a deployment as its users do: `smoke`, `watch`,
-//! `doctor`. As strict as the provider client (no redirects, no proxy, certificates always checked), and it never asks
+//! `doctor`; telemetry goes by it to its collector. As strict as the provider client (no redirects, no proxy, certificates always checked), and it never asks
 //! twice: these commands tell what they saw.
 
 use std::{borrow::Cow, fmt, time::Duration};
@@ -179,6 +179,24 @@ impl PlainRequest<'_> {
         self.change(|request| {
             *request.body_mut() = Some(body?.into());
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Ok(())
+        })
+    }
+
+    /// Beside those that are there already; one of the same name is replaced.
+    pub fn headers(self, headers: &HeaderMap) -> Self {
+        self.change(|request| {
+            for (name, value) in headers {
+                request.headers_mut().insert(name, value.clone());
+            }
+            Ok(())
+        })
+    }
+
+    /// Of whatever kind; its type is one of the headers.
+    pub fn body(self, body: Bytes) -> Self {
+        self.change(|request| {
+            *request.body_mut() = Some(body.into());
             Ok(())
         })
     }

@@ -6,12 +6,9 @@ use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -22,9 +19,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use llm_api_domain::{Clock, RequestId};
 use llm_api_storage::{Freeze, Store};
+use llm_api_telemetry::{ServerRequest, Telemetry};
 use tower::Service;
 use tracing::Instrument as _;
 
@@ -33,6 +31,7 @@ use crate::{
     base_url::Reached,
     family::{Family, render},
     requester::ChosenId,
+    told_body::ToldBody,
 };
 
 /// The router with its edge. Cheap to clone.
@@ -50,9 +49,9 @@ struct State {
     trusted_proxies: TrustedProxies,
     /// The address that links in replies begin with, where the operator says it.
     public_url: Option<Arc<str>>,
-    /// Requests being worked on, and the most there may be.
-    in_flight: AtomicUsize,
+    /// The most requests that there may be at once.
     max_in_flight: usize,
+    telemetry: Telemetry,
 }
 
 /// What an edge needs beside the router.
@@ -68,15 +67,7 @@ pub struct EdgeConfig {
     pub public_url: Option<String>,
     /// The most requests that there may be at once.
     pub max_in_flight: usize,
-}
-
-/// Gives its place back when the response's head is ready, or the request is dropped.
-struct Place<'s>(&'s AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    pub telemetry: Telemetry,
 }
 
 impl<B> Service<Request<B>> for Edge
@@ -99,10 +90,9 @@ where
 
 impl Edge {
     pub fn new(router: Router, config: EdgeConfig) -> Self {
-        let EdgeConfig { clock, store, frozen, trusted_proxies, public_url, max_in_flight } = config;
-        let in_flight = AtomicUsize::new(0);
+        let EdgeConfig { clock, store, frozen, trusted_proxies, public_url, max_in_flight, telemetry } = config;
         let public_url = public_url.map(Arc::from);
-        let state = State { clock, store, frozen, trusted_proxies, public_url, in_flight, max_in_flight };
+        let state = State { clock, store, frozen, trusted_proxies, public_url, max_in_flight, telemetry };
         Self { router, state: Arc::new(state) }
     }
 
@@ -127,7 +117,8 @@ impl Edge {
     }
 
     async fn answer(mut self, mut request: Request<Body>) -> Response {
-        let started = Instant::now();
+        let telemetry = self.state.telemetry.clone();
+        let watched = telemetry.request(request.method(), request.version(), request.headers());
         let id = self.request_id(&mut request);
         let peer = request.extensions().get::<PeerAddress>().copied();
         let reached = self.reached(peer, &request);
@@ -136,11 +127,17 @@ impl Edge {
         request.extensions_mut().insert(id);
         request.extensions_mut().insert(ClientAddress(address));
         let family = Family::of(request.uri().path());
-        let span = tracing::info_span!("request", request_id = %id);
-        let method = tracing::enabled!(tracing::Level::INFO).then(|| request.method().clone());
+        let span = match watched.trace() {
+            None => tracing::info_span!("request", request_id = %id),
+            Some(trace) => {
+                request.extensions_mut().insert(trace);
+                tracing::info_span!("request", request_id = %id, trace_id = %trace)
+            }
+        };
 
-        let place = Place(&self.state.in_flight);
-        let mut response = if self.state.in_flight.fetch_add(1, Ordering::Relaxed) >= self.state.max_in_flight {
+        // Given back when the response's head is ready, or the request is dropped.
+        let place = telemetry.metrics().enter();
+        let mut response = if place.before() >= self.state.max_in_flight {
             ApiError::overloaded("The server has as many requests as it can take", Duration::from_secs(1))
                 .into_response()
         } else {
@@ -156,17 +153,22 @@ impl Edge {
         let route = response.extensions_mut().remove::<MatchedPath>();
         let mut response = span.in_scope(|| write_error(response, family, id));
         finish_headers(response.headers_mut(), id);
-        if let Some(method) = method {
-            let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-            let status = response.status().as_u16();
-            let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
-            span.in_scope(|| tracing::info!(%method, route, status, milliseconds, "answered"));
+        let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status());
+        span.in_scope(|| tell(&watched, route, status));
+        match telemetry.answered(watched, route, status) {
+            Some(told_at_end) => response.map(|body| Body::new(ToldBody::new(body, told_at_end))),
+            None => response,
         }
-        response
     }
 }
 
-/// Lets the edge learn which route answered, for its log line; only the router knows.
+fn tell(watched: &ServerRequest, route: Option<&str>, status: StatusCode) {
+    let (method, route, status) = (watched.method(), route.unwrap_or("unmatched"), status.as_u16());
+    let milliseconds = watched.elapsed().as_secs_f64() * 1000.0;
+    tracing::info!(%method, route, status, milliseconds, "answered");
+}
+
+/// Lets the edge learn which route answered, for its log line and the figures; only the router knows.
 pub fn telling_its_route(router: Router) -> Router {
     router.layer(from_fn(tell_route))
 }

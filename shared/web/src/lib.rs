@@ -14,6 +14,7 @@ mod relay_error;
 mod requester;
 mod sse;
 mod throttles;
+mod told_body;
 
 pub use address::{ClientAddress, PeerAddress, TrustedProxies};
 pub use audit::Audit;

@@ -6,6 +6,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use http::request;
 use llm_api_domain::RequestId;
 use llm_api_relay::Subject;
+use llm_api_telemetry::TraceParent;
 
 use crate::{ApiError, AuthState, Caller, Generate};
 
@@ -28,6 +29,7 @@ where
         let id = parts.extensions.get::<RequestId>().copied();
         let id = id.ok_or_else(|| ApiError::internal("a request came past the edge"))?;
         let chose_id = parts.extensions.get::<ChosenId>().is_some();
-        Ok(Self(Subject { user: caller.user, token: caller.token, request: id, chose_id }))
+        let trace = parts.extensions.get::<TraceParent>().copied();
+        Ok(Self(Subject { user: caller.user, token: caller.token, request: id, chose_id, trace }))
     }
 }

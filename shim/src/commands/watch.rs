@@ -1,5 +1,6 @@
 mod figures;
 mod line;
+mod server;
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -28,8 +29,11 @@ const LINES_BETWEEN_HEADERS: u64 = 20;
 /// It asks `/ready` and `/metrics` over HTTP, from anywhere. A line tells the time (UTC), whether the deployment is ready or
 /// frozen and how long that answer took, and what the last 15 seconds brought: requests to models that ended, how many of
 /// them failed or were answered by another model, their mean time, and the providers that were asked. These figures are
-/// those of all servers on one database, which write them every five seconds. A `!` begins a line with something unusual,
-/// and its end says what. A deployment that does not answer is a line, too, and is asked again.
+/// those of all servers on one database, which write them every five seconds. Of the server that answered alone are
+/// those of all its answers, whatever was asked: the shares with status 4xx and 5xx, the time that 95 of 100 did not
+/// exceed until their answer began (p95), the requests in flight and the open streams; they are left out when another
+/// process answers than before. A `!` begins a line with something unusual, and its end says what. A deployment that
+/// does not answer is a line, too, and is asked again.
 ///
 /// `/metrics` wants the token of an administrator, or the static key (`LLM_API_API_KEY`), in a file or on standard input:
 /// an argument stands in the process list. Without one, or where metrics are off, the rest is told.

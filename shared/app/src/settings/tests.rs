@@ -380,7 +380,11 @@ fn secrets_are_never_shown() {
     let secret = SETTINGS.iter().filter(|setting| setting.secret);
     let mut sources = bare().with("LLM_API_UPSTREAM_PROXY", "http://me:hunter2@proxy:3128");
     for setting in secret.clone() {
-        let value = if setting.name.contains("DATABASE") { "postgres://u:hunter2@h/d" } else { "hunter2" };
+        let value = match setting.name {
+            "OTLP_HEADERS" => "authorization=hunter2",
+            name if name.contains("DATABASE") => "postgres://u:hunter2@h/d",
+            _ => "hunter2",
+        };
         sources = sources.with(setting.variable(), value);
     }
     let effective = Config::effective(&sources);
@@ -397,9 +401,10 @@ fn secrets_are_never_shown() {
         .with("LLM_API_OPENAI_BASE_URL", "https://me:hunter2@api.example/v1")
         .with("LLM_API_LOCAL_BASE_URL", "https://api.example/v1?key=hunter2")
         .with("LLM_API_UPSTREAM_PROXY", "socks5://me:hunter2@proxy")
-        .with("LLM_API_CORS_ORIGINS", "https://me:hunter2@app.example");
-    let error = Config::load(&wrong).expect_err("five problems");
-    assert_eq!(error.problems().len(), 5, "{error}");
+        .with("LLM_API_CORS_ORIGINS", "https://me:hunter2@app.example")
+        .with("LLM_API_OTLP_HEADERS", "authorization: hunter2");
+    let error = Config::load(&wrong).expect_err("six problems");
+    assert_eq!(error.problems().len(), 6, "{error}");
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
 }
 

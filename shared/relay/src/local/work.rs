@@ -23,7 +23,7 @@ impl Work {
 }
 
 impl Relay {
-    /// Ends loads and downloads, and waits until their ends are noted. The store is to be closed after this.
+    /// Ends loads and downloads, waits until their ends are noted, and sends the last telemetry. The store is to be closed after this.
     pub async fn close(&self) {
         let work = &self.0.local.work;
         work.stopping.cancel();
@@ -31,6 +31,7 @@ impl Relay {
         if timeout(LAST_WAIT, work.tasks.wait()).await.is_err() {
             tracing::error!(tasks = work.tasks.len(), "not every load or download could be ended in order");
         }
+        self.telemetry().flush().await;
     }
 
     /// Waits until the process is about to stop.

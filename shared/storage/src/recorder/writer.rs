@@ -3,6 +3,10 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -51,6 +55,8 @@ pub(super) struct Writer {
     due: VecDeque<(Instant, RequestId)>,
     /// Rows that could not be written.
     backlog: VecDeque<RequestRecord>,
+    /// How many those are, for others to see.
+    waiting: Arc<AtomicUsize>,
     used: HashMap<TokenId, Timestamp>,
     /// Whether the last attempt met a freeze.
     is_frozen: bool,
@@ -66,7 +72,14 @@ struct Batch {
 }
 
 impl Writer {
-    pub(super) fn new(sink: Sink, clock: Clock, opened: Opened, registry: Registry, mode: OpenMode) -> Self {
+    pub(super) fn new(
+        sink: Sink,
+        clock: Clock,
+        opened: Opened,
+        registry: Registry,
+        waiting: Arc<AtomicUsize>,
+        mode: OpenMode,
+    ) -> Self {
         Self {
             sink,
             clock,
@@ -77,6 +90,7 @@ impl Writer {
             held: HashMap::new(),
             due: VecDeque::new(),
             backlog: VecDeque::new(),
+            waiting,
             used: HashMap::new(),
             is_frozen: false,
         }
@@ -96,6 +110,7 @@ impl Writer {
             self.take_due(&mut batch.rows);
             let all = all_gone || batch.closing.is_some() || !batch.flushed.is_empty();
             self.flush(batch.rows, batch.waiting, all).await;
+            self.waiting.store(self.backlog.len(), Ordering::Relaxed);
             for done in batch.flushed {
                 let _ = done.send(());
             }
@@ -321,9 +336,18 @@ impl Writer {
                 statements!(SQLITE_UPSERTS, query => query.execute(&mut **conn).await?);
             }
             Sink::Sqlite(conn) => {
-                let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
-                statements!(SQLITE_UPSERTS, query => query.execute(&mut *tx).await?);
-                tx.commit().await?;
+                // Not the driver's transaction: after a commit that the disk had no space for, it could begin no other.
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut **conn).await?;
+                let written: Result<(), sqlx::Error> = async {
+                    statements!(SQLITE_UPSERTS, query => query.execute(&mut **conn).await?);
+                    sqlx::raw_sql("COMMIT").execute(&mut **conn).await.map(drop)
+                }
+                .await;
+                if written.is_err() {
+                    // SQLite may have done so by itself.
+                    let _ = sqlx::raw_sql("ROLLBACK").execute(&mut **conn).await;
+                }
+                written?;
             }
             Sink::Postgres(pool) => {
                 let mut db = if is_one_statement { pool.statement().await? } else { pool.writer().await? };

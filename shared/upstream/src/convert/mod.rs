@@ -14,7 +14,7 @@ use llm_api_domain::WireFamily;
 use serde_json::{Map, Value};
 
 pub(crate) use openai::with_model;
-pub use stream::{Step, StreamReader};
+pub use stream::{Step, StreamReader, model_named_in};
 
 /// What is asked for, in nobody's wire format.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use llm_api_domain::{TokenUsage, WireFamily};
+use serde::Deserialize;
 
 use crate::{
     Auth, UpstreamError, sse,
@@ -36,6 +37,26 @@ impl std::fmt::Debug for Step {
             .field("is_last", &self.is_last)
             .finish()
     }
+}
+
+/// The model that a whole answer, or the first event of a stream, says it is of, in any family.
+pub fn model_named_in(data: &[u8]) -> Option<String> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Named {
+        model: Option<String>,
+        #[serde(rename = "modelVersion")]
+        gemini: Option<String>,
+        /// Of Anthropic's first event.
+        message: Option<Inner>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Inner {
+        model: Option<String>,
+    }
+    let named: Named = serde_json::from_slice(data).ok()?;
+    named.model.or(named.gemini).or_else(|| named.message?.model)
 }
 
 /// Reads the events of one stream.
@@ -185,6 +206,20 @@ mod tests {
             for event in ["data: {\"cut\n\n", "data: <html>\n\n", "data: 7\n\n", "data\n\n"] {
                 assert!(matches!(failed(family, event, None), UpstreamError::BadResponse { .. }), "{family:?} {event}");
             }
+        }
+    }
+
+    #[test]
+    fn each_family_says_which_model_answers() {
+        for data in [
+            r#"{"id":"c","model":"m-1","choices":[]}"#,
+            r#"{"candidates":[],"modelVersion":"m-1"}"#,
+            r#"{"type":"message_start","message":{"id":"a","model":"m-1","usage":{"input_tokens":3}}}"#,
+        ] {
+            assert_eq!(model_named_in(data.as_bytes()).as_deref(), Some("m-1"), "{data}");
+        }
+        for data in ["[DONE]", "{}", r#"{"model":null}"#, r#"{"message":"no object"}"#] {
+            assert_eq!(model_named_in(data.as_bytes()), None, "{data}");
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// Counters, as Prometheus reads them. They stand in the database, so they outlive a server.
+use super::server::{ServerFigures, ServerInterval};
+
+/// Counters, as Prometheus reads them. All but the server's stand in the database, so they outlive a server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Figures {
     requests: f64,
@@ -10,6 +12,7 @@ pub(super) struct Figures {
     fallbacks: f64,
     latency_ms: f64,
     by_provider: BTreeMap<String, f64>,
+    server: ServerFigures,
 }
 
 /// What was added to the counters.
@@ -24,6 +27,8 @@ pub(super) struct Interval {
     /// `None` when there were no requests.
     pub(super) mean_ms: Option<f64>,
     pub(super) by_provider: BTreeMap<String, f64>,
+    /// `None` when another process answered than before.
+    pub(super) server: Option<ServerInterval>,
 }
 
 impl Figures {
@@ -43,6 +48,8 @@ impl Figures {
                 name => {
                     if let Some(provider) = provider_of(name) {
                         figures.by_provider.insert(provider.to_owned(), value);
+                    } else {
+                        figures.server.take(name, value);
                     }
                 }
             }
@@ -69,6 +76,7 @@ impl Figures {
             fallbacks: share(self.fallbacks - earlier.fallbacks),
             mean_ms: (requests > 0.0).then(|| (self.latency_ms - earlier.latency_ms) / requests),
             by_provider: self.by_provider.iter().filter_map(added).collect(),
+            server: self.server.since(&earlier.server),
         })
     }
 }

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use super::figures::{Figures, Interval};
 
-pub(super) const HEADER: &str = "  UTC       state        answers   requests   errors  fallback  mean time   providers";
+pub(super) const HEADER: &str = "  UTC       state        answers   requests   errors  fallback  mean time     4xx     5xx       p95  in flight  streams   providers";
 
 /// `/ready` reads one row.
 const SLOW_ANSWER: Duration = Duration::from_secs(1);
-/// Of the requests.
+/// Of the requests, and of all answers with status 5xx.
 const MANY_ERRORS: f64 = 0.05;
 const MANY_FALLBACKS: f64 = 0.2;
 /// Against the middle of the means before.
@@ -131,6 +131,9 @@ impl Watched {
         if interval.fallbacks > MANY_FALLBACKS {
             unusual.push("many answers by other models than asked for".to_owned());
         }
+        if interval.server.as_ref().is_some_and(|server| server.share_5xx > MANY_ERRORS) {
+            unusual.push("many answers with status 5xx".to_owned());
+        }
         let Some(mean) = interval.mean_ms else { return unusual };
         if mean > NOTABLE_MEAN && self.usual().is_some_and(|usual| mean > SLOWER * usual) {
             unusual.push("slower than before".to_owned());
@@ -153,6 +156,7 @@ impl Watched {
 impl Line {
     pub(super) fn json(&self) -> Value {
         let interval = self.interval.as_ref();
+        let server = interval.and_then(|interval| interval.server.as_ref());
         let reason = match &self.readiness {
             Readiness::Frozen { reason, .. } => reason.as_deref(),
             _ => None,
@@ -168,6 +172,12 @@ impl Line {
             "error_share": interval.map(|interval| interval.errors),
             "fallback_share": interval.map(|interval| interval.fallbacks),
             "mean_ms": interval.and_then(|interval| interval.mean_ms),
+            "answers": server.map(|server| server.answers),
+            "share_4xx": server.map(|server| server.share_4xx),
+            "share_5xx": server.map(|server| server.share_5xx),
+            "p95_ms": server.and_then(|server| server.p95_ms),
+            "in_flight": server.map(|server| server.in_flight),
+            "streams_open": server.map(|server| server.streams),
             "providers": interval.map(|interval| &interval.by_provider),
             "unusual": self.unusual,
         })
@@ -193,6 +203,15 @@ impl fmt::Display for Line {
             let mean = interval.mean_ms.map_or_else(|| "-".to_owned(), |mean| format!("{mean:.0} ms"));
             let (errors, fallbacks) = (interval.errors * 100.0, interval.fallbacks * 100.0);
             write!(f, "  {:>7.1}/s  {errors:>5.1} %  {fallbacks:>6.1} %  {mean:>9}", interval.per_second)?;
+            match &interval.server {
+                Some(server) => {
+                    let p95 = server.p95_ms.map_or_else(|| "-".to_owned(), |p95| format!("{p95:.0} ms"));
+                    let (bad, broken) = (server.share_4xx * 100.0, server.share_5xx * 100.0);
+                    let (in_flight, streams) = (server.in_flight, server.streams);
+                    write!(f, "  {bad:>4.1} %  {broken:>4.1} %  {p95:>8}  {in_flight:>9}  {streams:>7}")?;
+                }
+                None => write!(f, "  {:>6}  {:>6}  {:>8}  {:>9}  {:>7}", "-", "-", "-", "-", "-")?,
+            }
             let shares = interval.by_provider.iter();
             let shares: Vec<String> =
                 shares.map(|(name, share)| format!("{} {:.0} %", printable(name), share * 100.0)).collect();
@@ -232,8 +251,8 @@ mod tests {
         assert_eq!(line.unusual, ["many errors", "slower than before"]);
         assert_eq!(
             line.to_string(),
-            "! 12:00:00  ready           2 ms      2.0/s   50.0 %     0.0 %    1600 ms   openai 100 %   \
-             <- many errors; slower than before"
+            "! 12:00:00  ready           2 ms      2.0/s   50.0 %     0.0 %    1600 ms       -       -         -          -        -   openai \
+             100 %   <- many errors; slower than before"
         );
         assert_eq!(line.json()["error_share"], 0.5);
     }
