@@ -2,6 +2,7 @@
 
 mod accept;
 mod handover;
+mod unread;
 mod watchdog;
 
 use std::{future::pending, io, os::fd::AsFd as _, pin::Pin, pin::pin, sync::Arc, time::Duration};

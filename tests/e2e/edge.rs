@@ -56,6 +56,20 @@ async fn a_header_over_32_kib_is_refused() {
     assert_eq!(server.http().get("/health").send().await.status, 200);
 }
 
+/// As many clients do: the whole request first, then the reply. A reset while it is on its way would lose the reply.
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_sends_everything_first() {
+    let server = server(&[]).await;
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer lap_wrong\r\n\
+        Content-Type: application/json\r\nContent-Length: 16777216\r\nConnection: close\r\n\r\n";
+    let mut request = head.as_bytes().to_vec();
+    request.resize(head.len() + 16_777_216, b' ');
+    for _ in 0..5 {
+        let answer = raw(&server, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("invalid_api_key"), "{answer}");
+    }
+}
+
 /// A sign-in under a name of its own, with a password that is too long to be hashed: only the address counts, and eleven
 /// of them are over before the throttle lets the next one in.
 async fn knock(http: &Http, number: usize, forwarded: &str) -> StatusCode {

@@ -25,6 +25,7 @@ use tokio::{
 };
 use tower::Service as _;
 
+use super::unread::Unread;
 use crate::exit::Exit;
 
 /// For a request's header, and for the first request of a connection.
@@ -106,7 +107,7 @@ impl Doorman {
             request.extensions_mut().insert(PeerAddress(peer.ip()));
             // In HTTP/2 the connection says so by itself.
             let is_first_http = request.version() <= Version::HTTP_11;
-            let (answer, leaving) = (edge.clone().call(request), Arc::clone(&leaving));
+            let (answer, leaving) = (edge.clone().call(Unread::of(request)), Arc::clone(&leaving));
             async move {
                 let mut answer = answer.await;
                 if let Ok(reply) = &mut answer
