@@ -120,7 +120,8 @@ async fn the_checked_in_openapi_document_is_the_one_of_this_program() {
     let checked_in = std::fs::read_to_string(path).expect("docs/openapi.json");
     assert!(printed == checked_in, "docs/openapi.json is behind: cargo run -- openapi > docs/openapi.json");
 
-    let served = Server::start(&target_binary("llm-api"), &[]).await.http().get("/openapi.json").send().await;
+    let server = Server::start(&target_binary("llm-api"), &[]).await;
+    let served = server.http().get("/openapi.json").send().await;
     assert_eq!(served.text().await, checked_in);
 }
 
