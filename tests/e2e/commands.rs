@@ -121,8 +121,8 @@ async fn the_checked_in_openapi_document_is_the_one_of_this_program() {
     assert!(printed == checked_in, "docs/openapi.json is behind: cargo run -- openapi > docs/openapi.json");
 
     let server = Server::start(&target_binary("llm-api"), &[]).await;
-    let served = server.http().get("/openapi.json").send().await;
-    assert_eq!(served.text().await, checked_in);
+    let reply = server.http().get("/openapi.json").send().await;
+    assert_eq!(reply.text().await, checked_in);
 }
 
 #[tokio::test]
