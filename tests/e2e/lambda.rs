@@ -87,6 +87,38 @@ each_db! {
         assert_eq!(openai.call(Method::GET, "/health", "", Value::Null).await.status, 404);
     }
 
+    async fn the_operators_word_counts_for_functions_too(database: Database) {
+        let (site, ada, users) = installation(database, &[]).await;
+        let (health, admin) = (Function::start(&site, "health", &[]).await, Function::start(&site, "admin", &[]).await);
+        let root = ["user", "create", "--username", "root", "--admin", "--password-stdin"];
+        site.run(&root, &format!("{PASSWORD}\n")).await.expect(0);
+        let login = json!({ "username": "root", "password": PASSWORD });
+        let root = users.call(Method::POST, "/v1/users/login", "", login.clone()).await.json();
+        let root = root["token"].as_str().expect("a token");
+
+        site.run(&["freeze", "--reason", "migration"], "").await.expect(0);
+        let refused = users.call(Method::POST, "/v1/users/login", "", login.clone()).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (503, &json!("read_only")));
+        assert!(!refused.header("retry-after").is_empty());
+        let me = users.call(Method::GET, "/v1/users/me", &ada, Value::Null).await;
+        assert_eq!(me.status, 200);
+        let id = me.json()["id"].as_str().expect("an id").to_owned();
+        let ready = health.call(Method::GET, "/ready", "", Value::Null).await;
+        assert_eq!((ready.status.as_u16(), &ready.json()["frozen"]["reason"]), (200, &json!("migration")));
+        site.run(&["thaw"], "").await.expect(0);
+        assert_eq!(users.call(Method::POST, "/v1/users/login", "", login).await.status, 200);
+
+        let removed = admin.call(Method::DELETE, &format!("/v1/admin/users/{id}"), root, Value::Null).await;
+        assert_eq!(removed.status, 204, "{}", removed.text());
+        assert_eq!(users.call(Method::GET, "/v1/users/me", &ada, Value::Null).await.status, 401);
+
+        // A database without the receipt is no function's either.
+        let other = [("LLM_API_EXPECT_RECEIPT", "01a20370-0409-7905-84c8-506c731c6d85")];
+        let mut refused = Function::start(&site, "health", &other).await;
+        assert_ne!(refused.process.wait().await, 0);
+        assert!(refused.process.stderr().contains("LLM_API_EXPECT_RECEIPT"), "{}", refused.process.stderr());
+    }
+
     async fn events_arrive_while_the_provider_still_talks(database: Database) {
         let (site, ada, _users) = installation(database, &[]).await;
         let keys = Function::start(&site, "provider-keys", &[]).await;

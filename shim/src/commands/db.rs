@@ -176,7 +176,7 @@ pub(crate) fn refused(error: CopyError, json: bool) -> Exit {
             let exit = Exit::from(source);
             Exit::new(exit.code(), format!("{side}: {exit}"))
         }
-        error @ CopyError::Behind { .. } => Exit::new(78, error),
+        error @ (CopyError::Behind { .. } | CopyError::WrongKey) => Exit::new(78, error),
         error @ (CopyError::SameDatabase | CopyError::Unconfirmed { .. } | CopyError::ConfirmedAnother { .. }) => {
             Exit::usage(error)
         }

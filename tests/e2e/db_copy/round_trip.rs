@@ -112,6 +112,17 @@ async fn keys_of_another_encryption_key_stop_the_copy() {
     site.set("ENCRYPTION_KEY", "Jh8s0RrGz5WqkTn3vYb1uXo7eLm9pAcD2fHiKjNQtE4=");
     let target = Place::file(&site.dir, "target.db");
     let args = ["db", "copy", "--source", "configured", "--target", &target.address];
+    let sentence = "the encryption key is not the one that the source was used with";
+    let refused = site.run(&args, "").await.expect(78);
+    assert!(refused.stderr.starts_with(&format!("llm-api: {sentence}")), "{refused:?}");
+    assert!(!target.file.as_ref().expect("a file").exists());
+    let archive = site.dir.path().join("backup.archive");
+    let refused = site.run(&["backup", "--output", &archive.display().to_string()], "").await.expect(78);
+    assert!(refused.stderr.contains(sentence) && !archive.exists(), "{refused:?}");
+
+    // One key among others that does not open is a finding.
+    site.set("ENCRYPTION_KEY", llm_api_testkit::ENCRYPTION_KEY);
+    site.sql("UPDATE provider_keys SET origin = 'https://elsewhere.example.com'").await;
     let refused = site.run(&args, "").await.expect(1);
     assert!(refused.stderr.starts_with("provider_keys "), "{refused:?}");
     assert!(refused.stderr.contains("does not open with the encryption keys that are set"), "{refused:?}");

@@ -18,6 +18,8 @@ pub struct Checked {
     pub warnings: Vec<Finding>,
     /// How many provider keys were opened; `None` without a vault.
     pub keys_opened: Option<u64>,
+    /// Whether the vault has none of the keys that the database was used with.
+    pub is_wrong_key: bool,
 }
 
 /// Reads every row of a database at this version; changes nothing. Without a vault no provider key is opened.
@@ -32,5 +34,6 @@ pub async fn check_database(
     conn.close().await;
     let (tables, lint) = checked?;
     let keys_opened = vault.is_some().then_some(lint.opened);
-    Ok(Checked { tables, findings: lint.findings, warnings: lint.warnings, keys_opened })
+    let is_wrong_key = lint.is_wrong_key();
+    Ok(Checked { tables, findings: lint.findings, warnings: lint.warnings, keys_opened, is_wrong_key })
 }

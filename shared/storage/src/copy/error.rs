@@ -36,6 +36,12 @@ pub enum CopyError {
     SameDatabase,
     #[error("another copy is at work on the {0}: wait for its end")]
     Busy(Side),
+    #[error(
+        "the encryption key is not the one that the source was used with: set LLM_API_ENCRYPTION_KEY to the earlier key \
+         (on SQLite without that setting it is the text of encryption.key), or name that one in \
+         LLM_API_ENCRYPTION_KEYS_OLD; nothing was written"
+    )]
+    WrongKey,
     /// Rows that the target could not hold, or that would not work there.
     #[error("the source holds what cannot be copied as it is (findings: {}); nothing was written", .0.len())]
     Findings(Vec<Finding>),

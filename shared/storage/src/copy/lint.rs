@@ -40,6 +40,8 @@ pub(crate) struct Lint {
     pub(crate) warnings: Vec<Finding>,
     /// How many provider keys were opened.
     pub(crate) opened: u64,
+    /// Canaries that were read, and those that opened: one for each key that the database was ever used with.
+    canaries: (u64, u64),
     /// People are few: their names fit in memory.
     usernames: HashMap<String, String>,
 }
@@ -75,6 +77,11 @@ impl Lint {
         }
     }
 
+    /// Whether none of the keys that are set is one that the database was used with.
+    pub(crate) fn is_wrong_key(&self) -> bool {
+        matches!(self.canaries, (1.., 0))
+    }
+
     pub(crate) fn orphan(&mut self, table: &Table, row: &Row, place: usize, parent: &str) {
         self.findings.push(finding(table, row, place, format!("names a row of {parent} that is not there")));
     }
@@ -91,10 +98,17 @@ impl Lint {
         }
     }
 
-    /// Canaries are not opened: that of a former key stops no copy.
     fn open(&mut self, table: &Table, row: &Row, column: &SealedColumn, vault: Option<&Vault>) {
         let place = |name| table.place(name).unwrap_or_default();
-        let (Some(vault), Bound::Row { purpose, id, owner, provider, origin }) = (vault, column.bound) else { return };
+        let Some(vault) = vault else { return };
+        let Bound::Row { purpose, id, owner, provider, origin } = column.bound else {
+            // That of a former key stops no copy.
+            let opens =
+                matches!(row.cell(place(column.column)), Cell::Data(sealed) if vault.open_canary(sealed).is_ok());
+            self.canaries.0 += 1;
+            self.canaries.1 += u64::from(opens);
+            return;
+        };
         let (Some(record), Some(owner)) = (row.uuid(place(id)), row.uuid(place(owner))) else { return };
         let (Some(provider), Some(origin)) = (row.text(place(provider)), row.text(place(origin))) else { return };
         let Cell::Data(sealed) = row.cell(place(column.column)) else { return };

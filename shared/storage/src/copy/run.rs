@@ -103,6 +103,9 @@ fn lock(job: &CopyJob<'_>) -> Result<Option<File>, CopyError> {
 async fn from(job: &CopyJob<'_>, source: &mut Conn) -> Result<CopyReport, CopyError> {
     let mut teller = Teller::new(job.progress, Step::Checking, None);
     let (tables, lint) = scan::check(source, job.vault.as_ref(), &mut teller).await?;
+    if lint.is_wrong_key() {
+        return Err(CopyError::WrongKey);
+    }
     if !lint.findings.is_empty() {
         return Err(CopyError::Findings(lint.findings));
     }

@@ -84,6 +84,7 @@ impl BackupError {
             Self::NoKeyToSeal | Self::NoKeyToOpen { .. } | Self::Newer { .. } => true,
             Self::Sealed { reason, .. } => matches!(reason, StreamError::UnknownKey(_) | StreamError::Newer(_)),
             Self::Snapshot(SnapshotError::Open(error)) => !error.is_transient(),
+            Self::Copy(CopyError::WrongKey) => true,
             Self::Snapshot(SnapshotError::Write(_) | SnapshotError::Read(_))
             | Self::Copy(_)
             | Self::File { .. }

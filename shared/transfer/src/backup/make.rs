@@ -9,8 +9,8 @@ use std::{
 use llm_api_crypto::{STREAM_MAGIC, Vault};
 use llm_api_domain::{Clock, Timestamp};
 use llm_api_storage::{
-    Age, CopyJob, DatabaseAddress, DatabaseEnd, Finding, Progress, SnapshotFile, check_database, copy_database,
-    snapshot,
+    Age, CopyError, CopyJob, DatabaseAddress, DatabaseEnd, Finding, Progress, SnapshotFile, check_database,
+    copy_database, snapshot,
 };
 
 use super::{
@@ -68,7 +68,7 @@ pub struct BackupReport {
 
 /// Makes a backup, or leaves nothing behind. A server may run on the source.
 pub async fn back_up(job: &BackupJob<'_>) -> Result<BackupReport, BackupError> {
-    if job.form == Form::Archive && job.vault.is_none() {
+    if matches!(job.form, Form::Archive) && job.vault.is_none() {
         return Err(BackupError::NoKeyToSeal);
     }
     refuse_to_replace(job)?;
@@ -162,6 +162,10 @@ async fn read(job: &BackupJob<'_>, snapshot: &SnapshotFile, database: &Path) -> 
         Age::Same => {
             let end = DatabaseEnd::new(DatabaseAddress::sqlite(database), None)?;
             let checked = check_database(&end, job.vault.as_ref(), job.progress).await?;
+            // Sealed with a key that opens nothing in it, it would be of no use to who has the right one.
+            if checked.is_wrong_key && job.form == Form::Archive {
+                return Err(CopyError::WrongKey.into());
+            }
             Ok((content_of(&checked.tables), checked.findings, checked.keys_opened))
         }
         Age::Older => {

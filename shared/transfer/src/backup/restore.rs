@@ -9,7 +9,7 @@ use std::{
 use llm_api_crypto::{STREAM_MAGIC, Vault, stream_key_id};
 use llm_api_domain::Clock;
 use llm_api_storage::{
-    Age, Checked, CopyJob, CopyReport, DatabaseAddress, DatabaseEnd, Progress, SnapshotError, SnapshotFile,
+    Age, Checked, CopyError, CopyJob, CopyReport, DatabaseAddress, DatabaseEnd, Progress, SnapshotError, SnapshotFile,
     check_database, copy_database,
 };
 
@@ -77,6 +77,9 @@ pub async fn verify_backup(job: &RestoreJob<'_>) -> Result<(Content, Checked), B
     let opened = open(job, &folder, false).await?;
     let end = DatabaseEnd::new(DatabaseAddress::sqlite(&opened.database), None)?;
     let checked = check_database(&end, job.vault.as_ref(), job.progress).await?;
+    if checked.is_wrong_key {
+        return Err(CopyError::WrongKey.into());
+    }
     if let Some(manifest) = opened.content.manifest.as_ref().filter(|_| !opened.content.migrated) {
         let found = content_of(&checked.tables);
         if let Some(table) = manifest.tables.iter().find(|table| table.sha256.is_some() && !found.contains(table)) {
