@@ -67,17 +67,22 @@ impl Freezes<'_> {
     /// somebody who wants to know, so a process at rest asks nothing.
     pub async fn recent(&self) -> Option<Arc<Freeze>> {
         let watch = &self.0.freeze;
-        if watch.is_fresh() {
-            return watch.last();
+        if !watch.is_fresh()
+            && let Some(asking) = watch.ask()
+        {
+            // Boxed: see `Tokens::authenticate`.
+            Box::pin(self.look()).await;
+            drop(asking);
         }
-        let Some(asking) = watch.ask() else { return watch.last() };
-        match timeout(LONGEST_LOOK, self.current()).await {
-            Ok(Ok(freeze)) => watch.learn(freeze.map(Arc::new)),
-            // The request finds out by itself, and a frozen database refuses what it would write.
-            Ok(Err(_)) | Err(_) => watch.keep(),
-        }
-        drop(asking);
         watch.last()
+    }
+
+    async fn look(&self) {
+        match timeout(LONGEST_LOOK, self.current()).await {
+            Ok(Ok(freeze)) => self.0.freeze.learn(freeze.map(Arc::new)),
+            // The request finds out by itself, and a frozen database refuses what it would write.
+            Ok(Err(_)) | Err(_) => self.0.freeze.keep(),
+        }
     }
 
     /// Servers take nothing new from now on. Gives the freeze that there is already, which goes on as it is.
