@@ -4,6 +4,7 @@ mod defaults;
 mod exchanges;
 mod files;
 mod handover;
+mod hot_path;
 mod people;
 mod requests;
 mod sessions;

@@ -81,10 +81,9 @@ impl BackupError {
     /// Whether a setting or an installation must change, rather than a file.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::NoKeyToSeal | Self::NoKeyToOpen { .. } | Self::Newer { .. } => true,
+            Self::NoKeyToSeal | Self::NoKeyToOpen { .. } | Self::Newer { .. } | Self::Copy(CopyError::WrongKey) => true,
             Self::Sealed { reason, .. } => matches!(reason, StreamError::UnknownKey(_) | StreamError::Newer(_)),
             Self::Snapshot(SnapshotError::Open(error)) => !error.is_transient(),
-            Self::Copy(CopyError::WrongKey) => true,
             Self::Snapshot(SnapshotError::Write(_) | SnapshotError::Read(_))
             | Self::Copy(_)
             | Self::File { .. }
