@@ -9,7 +9,7 @@ use utoipa::openapi::{
 use utoipa_axum::router::OpenApiRouter;
 
 /// Name and routes of every group; `functions/` and `template.yaml` have the same ones.
-pub fn groups() -> [(&'static str, OpenApiRouter<AppState>); 10] {
+pub fn groups() -> [(&'static str, OpenApiRouter<AppState>); 11] {
     [
         ("health", llm_api_fn_health::router()),
         ("users", llm_api_fn_users::router()),
@@ -20,6 +20,7 @@ pub fn groups() -> [(&'static str, OpenApiRouter<AppState>); 10] {
         ("requests", llm_api_fn_requests::router()),
         ("artifacts", llm_api_fn_artifacts::router()),
         ("openai", llm_api_fn_openai::router()),
+        ("anthropic", llm_api_fn_anthropic::router()),
         ("admin", llm_api_fn_admin::router()),
     ]
 }

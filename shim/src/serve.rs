@@ -269,7 +269,11 @@ async fn drain(connections: Connections, state: &AppState, stop_streams: &watch:
     let config = &state.config;
     tracing::info!(connections = connections.count(), "draining");
     let begun = Instant::now();
-    let mut finished = pin!(connections.end());
+    let mut finished = pin!(async {
+        connections.end().await;
+        // Whoever has left by now may have left something behind that goes on.
+        state.background.idle().await;
+    });
     if timeout(config.shutdown_request, &mut finished).await.is_ok() {
         return;
     }

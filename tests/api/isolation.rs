@@ -17,6 +17,8 @@ enum Rule {
     Owner,
     /// Administrators' business: all others are refused before anything is looked up.
     Admins,
+    /// A name that everybody gives for themselves: another's is neither seen nor changed by it.
+    Named,
     /// A model of the owner's own server; unloading answers the same for whatever is not loaded.
     Unloading,
 }
@@ -60,6 +62,9 @@ impl World {
             json!({ "provider": "custom", "api_key": "sk-adas-server", "endpoint": app.provider.base_url() });
         made(&app, &ada, "/v1/users/provider-keys", own_server).await;
 
+        let alias =
+            app.http().put("/v1/users/aliases/adas").bearer(&ada.token).json(json!({ "targets": ["groq:llama"] }));
+        assert_eq!(alias.send().await.status, 200);
         let session = made(&app, &ada, "/v1/sessions", json!({ "title": "Ada's own" })).await;
         let reply = made(&app, &ada, "/v1/generate", generation(&text(&session["id"]))).await;
         let image = json!({ "model": "openai:dall-e-3", "modality": "image", "input": { "prompt": "a pixel" } });
@@ -87,6 +92,10 @@ impl World {
                 thing(&text(&self.session["id"]), Rule::Owner)
             }
             "/v1/users/tokens/{id}" => thing(&self.token, Rule::Owner),
+            "/v1/users/aliases/{name}" => {
+                Thing { id: "adas".to_owned(), nothing: "nothing".to_owned(), rule: Rule::Named }
+            }
+            "/v1/admin/aliases/{name}" => thing("global", Rule::Admins),
             "/v1/users/provider-keys/{provider}" => {
                 Thing { id: "groq".to_owned(), nothing: "xai".to_owned(), rule: Rule::Owner }
             }
@@ -111,7 +120,15 @@ impl World {
         let session = format!("/v1/sessions/{}", text(&self.session["id"]));
         let request = format!("/v1/requests/{}/status", self.request);
         let mut seen = Vec::new();
-        for path in [&session, "/v1/sessions", "/v1/users/tokens", "/v1/users/provider-keys", &request, "/v1/jobs"] {
+        for path in [
+            &session,
+            "/v1/sessions",
+            "/v1/users/tokens",
+            "/v1/users/provider-keys",
+            "/v1/users/aliases",
+            &request,
+            "/v1/jobs",
+        ] {
             let reply = self.app.get(path, &self.ada.token).await;
             assert_eq!(reply.status, 200, "{path}");
             let mut body = reply.json().await;
@@ -176,7 +193,7 @@ each_db! {
                         let told = match thing.rule {
                             Rule::Owner => StatusCode::NOT_FOUND,
                             Rule::Admins => StatusCode::FORBIDDEN,
-                            Rule::Unloading => continue,
+                            Rule::Named | Rule::Unloading => continue,
                         };
                         assert_eq!(adas.0, told, "{}: {}", route.name(), adas.1);
                     }

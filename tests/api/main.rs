@@ -3,11 +3,13 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "stories and their helpers fail by panicking")]
 
 mod accounts;
+mod aliases;
 mod asking;
 mod auth;
 mod chat_completions;
 mod chat_stream;
 mod clients;
+mod compatible;
 mod conformance;
 mod database;
 mod document;
@@ -16,6 +18,7 @@ mod families;
 mod generate;
 mod generate_stream;
 mod health;
+mod idempotency;
 mod images;
 mod invites;
 mod isolation;

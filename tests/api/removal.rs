@@ -42,6 +42,12 @@ async fn furnish(app: &TestApp, person: &Person) -> String {
     let user: UserId = person.id.parse().expect("an id");
     let job = NewJob { id: JobId::new(now), user, model: "qwen".to_owned(), source_type: None, source_uri: None };
     app.state.auth.store.download_jobs().create(&job, now).await.expect("stored");
+    let alias =
+        app.http().put("/v1/users/aliases/hers").bearer(&person.token).json(json!({ "targets": ["openai:echo"] }));
+    assert_eq!(alias.send().await.status, 200);
+    let chat = json!({ "model": "openai:echo", "messages": [{ "role": "user", "content": "Hi" }] });
+    let chat = app.http().post("/v1/chat/completions").bearer(&person.token).header("idempotency-key", "k").json(chat);
+    assert!(!chat.send().await.bytes().await.is_empty());
     personal_token(app, &person.token, json!({ "name": "laptop" })).await
 }
 
@@ -80,13 +86,15 @@ each_db! {
         furnish(&app, &bob).await;
         let global = app.post("/v1/models/openai:counts/default?scope=global", &ada.token, json!({})).await;
         assert_eq!(global.status, 200);
+        let alias = app.http().put("/v1/admin/aliases/fast").bearer(&ada.token).json(json!({ "targets": ["openai:echo"] }));
+        assert_eq!(alias.send().await.status, 200);
         let invited = invite(&app, &ada, json!({ "max_uses": 2 })).await;
         let cleo = json!({ "username": "cleo", "password": "a long and quiet afternoon", "invite_token": invited });
         assert_eq!(register(&app, cleo).await.status, 201);
         app.state.auth.store.recorder().flush().await;
         let of_bob = named(&data, database, &bob.id).await;
         let of_ada = named(&data, database, &ada.id).await;
-        assert_eq!(of_ada.len(), 13, "the story leaves a column out: {of_ada:?}");
+        assert_eq!(of_ada.len(), 16, "the story leaves a column out: {of_ada:?}");
         assert_eq!(files(&app), 2);
         let events = data.query("SELECT COUNT(*) FROM audit_events").await;
 
@@ -112,6 +120,10 @@ each_db! {
         assert_eq!(sessions["sessions"][0]["message_count"], 2);
         let defaults = data.query("SELECT modality, model FROM default_models WHERE updated_by IS NULL").await;
         assert_eq!(defaults.trim(), "text|counts");
+        let aliases = data.query("SELECT name FROM model_aliases WHERE updated_by IS NULL").await;
+        assert_eq!(aliases.trim(), "fast", "everybody's stays");
+        let hers = app.get("/v1/users/aliases", &bob.token).await.json().await;
+        assert_eq!((hers[0]["name"].as_str(), hers[1]["name"].as_str(), hers[1]["scope"].as_str()), (Some("fast"), Some("hers"), Some("user")));
         let dora = json!({ "username": "dora", "password": "a long and quiet afternoon", "invite_token": invited });
         assert_eq!(register(&app, dora).await.status, 201, "her invite goes on");
         let invites = app.get("/v1/users/invites", &root.token).await.json().await;

@@ -1,5 +1,6 @@
 //! The store by itself, without a server in front of it: what handlers rely on and no endpoint shows.
 
+mod aliases;
 mod defaults;
 mod exchanges;
 mod files;

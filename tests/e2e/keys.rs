@@ -295,8 +295,8 @@ each_db! {
             Database::Postgres => "SELECT (table_name || '.' || column_name) COLLATE \"C\" FROM information_schema.columns
                  WHERE table_schema = 'public' AND data_type = 'bytea' AND table_name NOT LIKE '\\_sqlx%' ORDER BY 1",
         };
-        // Hashes and ids. A new column of bytes belongs here, or into the registry of encrypted columns.
-        let open = ["invite_tokens.token_hash", "throttles.key", "transfer_receipts.checksum", "user_tokens.token_hash", "vault_canaries.key_id"];
+        // Hashes, ids and replies. A new column of bytes belongs here, or into the registry of encrypted columns.
+        let open = ["idempotency_keys.body", "idempotency_keys.fingerprint", "invite_tokens.token_hash", "throttles.key", "transfer_receipts.checksum", "user_tokens.token_hash", "vault_canaries.key_id"];
         let sealed = SEALED_COLUMNS.iter().map(|column| format!("{}.{}", column.table, column.column));
         let mut expected: Vec<String> = open.map(str::to_owned).into_iter().chain(sealed).collect();
         expected.sort();

@@ -1,7 +1,11 @@
 //! Each endpoint group as a cloud function, behind an emulated gateway and runtime, on the data of an installation.
 
+use std::collections::HashMap;
+
 use http::Method;
-use llm_api_testkit::{FunctionProcess, LambdaReply, LambdaRuntime, each_db, target_binary};
+use llm_api_testkit::{
+    ENCRYPTION_KEY, FakeSecrets, FunctionProcess, LambdaReply, LambdaRuntime, each_db, target_binary,
+};
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, Site, question};
@@ -14,9 +18,13 @@ struct Function {
 
 impl Function {
     async fn start(site: &Site, name: &str, more: &[(&str, &str)]) -> Self {
-        let runtime = LambdaRuntime::start().await;
         let envs: Vec<_> = site.envs().into_iter().chain(more.iter().copied()).collect();
-        let process = runtime.spawn(&target_binary(name), &envs);
+        Self::with(&envs, name).await
+    }
+
+    async fn with(envs: &[(&str, &str)], name: &str) -> Self {
+        let runtime = LambdaRuntime::start().await;
+        let process = runtime.spawn(&target_binary(name), envs);
         Self { runtime, process }
     }
 
@@ -117,6 +125,43 @@ each_db! {
         let mut refused = Function::start(&site, "health", &other).await;
         assert_ne!(refused.process.wait().await, 0);
         assert!(refused.process.stderr().contains("LLM_API_EXPECT_RECEIPT"), "{}", refused.process.stderr());
+    }
+
+    async fn a_function_reads_its_secrets_when_it_starts(database: Database) {
+        let (site, ada, users) = installation(database, &[]).await;
+        let keys = Function::start(&site, "provider-keys", &[]).await;
+        store_key(&keys, &ada).await;
+        // What template.yaml leaves out: the key and the address stand in the secret alone.
+        let in_secret = ["LLM_API_ENCRYPTION_KEY", "LLM_API_DATABASE_URL"];
+        let (hidden, plain): (Vec<_>, Vec<_>) = site.envs().into_iter().partition(|(name, _)| in_secret.contains(name));
+        let text = serde_json::to_string(&hidden.into_iter().collect::<HashMap<_, _>>()).expect("JSON");
+        let start = async |secrets: &FakeSecrets, more: &[(&str, &str)]| {
+            let envs: Vec<_> = plain.iter().copied().chain(secrets.envs()).chain(more.iter().copied()).collect();
+            Function::with(&envs, "openai").await
+        };
+        let secrets = FakeSecrets::start(text).await;
+        let openai = start(&secrets, &[]).await;
+        let answered = openai.call(Method::POST, "/v1/chat/completions", &ada, question("openai:echo")).await.json();
+        assert_eq!(answered["choices"][0]["message"]["content"], "You said: Hello there, how are you?", "{answered}");
+
+        let other = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-AbCdEf";
+        let broken = FakeSecrets::start(format!("[{ENCRYPTION_KEY:?}]")).await;
+        for (secrets, name, value, sentence) in [
+            (&secrets, "AWS_SESSION_TOKEN", "another", "role may not read it (secretsmanager:GetSecretValue"),
+            (&secrets, "LLM_API_SECRETS_ARN", other, "there is none of this name"),
+            (&secrets, "LLM_API_SECRETS_ARN", "llm-api", "must be the ARN of a secret in AWS Secrets Manager"),
+            (&secrets, "AWS_SECRET_ACCESS_KEY", "", "needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+            (&secrets, "AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:9", "cannot be reached"),
+            (&secrets, "AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://192.0.2.1", "without TLS"),
+            (&broken, "AWS_REGION", "eu-central-1", "must be a JSON object of texts"),
+        ] {
+            let mut refused = start(secrets, &[(name, value)]).await;
+            assert_ne!(refused.process.wait().await, 0);
+            let told = refused.process.stderr();
+            assert!(told.contains(sentence) && told.contains("LLM_API_SECRETS_ARN"), "{told}");
+            assert!(!told.contains(ENCRYPTION_KEY) && !told.contains("the-secret-of-the-role"), "{told}");
+        }
+        drop(users);
     }
 
     async fn events_arrive_while_the_provider_still_talks(database: Database) {

@@ -17,6 +17,7 @@ mod import;
 mod keys;
 mod kill9;
 mod lambda;
+mod lambda_watch;
 mod logs;
 mod nginx;
 mod outage;

@@ -1,5 +1,7 @@
 //! PostgreSQL as operators run it: several servers, schemas, certificates, and strange passwords.
 
+use std::path::Path;
+
 use futures_util::future::join_all;
 use llm_api_testkit::{Cluster, Database, FakeProvider, Server, Tls};
 
@@ -124,14 +126,21 @@ async fn the_certificate_is_checked_when_asked_for() {
     site.set("DATABASE_URL", &plain);
     site.set("DATABASE_ROOT_CERT", &cluster.ca_path().display().to_string());
     site.run(&["migrate"], "").await.expect(0);
+    // And by its text, as functions have it.
+    let text = |file: &Path| std::fs::read_to_string(file).expect("a certificate");
+    site.set("DATABASE_ROOT_CERT", &text(&cluster.ca_path()));
+    site.run(&["migrate"], "").await.expect(0);
 
     let wrong = another_authority(&site.dir).await;
-    site.set("DATABASE_ROOT_CERT", &wrong);
+    for certificate in [&wrong, &text(Path::new(&wrong))] {
+        site.set("DATABASE_ROOT_CERT", certificate);
+        let refused = site.run(&["migrate"], "").await.expect(1);
+        assert!(
+            refused.stderr.starts_with("llm-api: cannot connect to the database: invalid peer certificate"),
+            "{refused:?}"
+        );
+    }
     let refused = site.run(&["migrate"], "").await.expect(1);
-    assert!(
-        refused.stderr.starts_with("llm-api: cannot connect to the database: invalid peer certificate"),
-        "{refused:?}"
-    );
     assert!(!refused.stderr.contains(cluster.password()), "{refused:?}");
     site.set("DATABASE_URL", &format!("{plain}&sslrootcert={wrong}"));
     site.run(&["migrate"], "").await.expect(1);

@@ -31,8 +31,13 @@ async fn systemd_has_nothing_to_say_against_the_units() {
     let service = text("llm-api.service").replace("/usr/bin/llm-api", &binary);
     assert!(service.contains(&binary));
     std::fs::write(folder.path().join("llm-api.service"), service).expect("written");
-    std::fs::write(folder.path().join("llm-api.socket"), text("llm-api.socket")).expect("written");
-    let verified = analyze(&folder, &["verify", "--man=no", "./llm-api.service", "./llm-api.socket"]).await.expect(0);
+    let backup = text("llm-api-backup.service").replace("/usr/bin/llm-api", &binary);
+    std::fs::write(folder.path().join("llm-api-backup.service"), backup).expect("written");
+    for name in ["llm-api.socket", "llm-api-backup.timer"] {
+        std::fs::write(folder.path().join(name), text(name)).expect("written");
+    }
+    let units = ["./llm-api.service", "./llm-api.socket", "./llm-api-backup.service", "./llm-api-backup.timer"];
+    let verified = analyze(&folder, &[&["verify", "--man=no"], &units[..]].concat()).await.expect(0);
     // It tells of unknown settings, and of units of the machine that are none of our business.
     let told: Vec<_> = verified.stderr.lines().filter(|line| line.contains("llm-api")).collect();
     assert!(told.is_empty(), "{told:?}");
@@ -40,7 +45,7 @@ async fn systemd_has_nothing_to_say_against_the_units() {
 
 /// Otherwise a command would meet other data, or other secrets, than the server.
 #[test]
-fn the_operators_commands_run_as_the_service_does() {
+fn the_operators_commands_and_backups_run_as_the_service_does() {
     let same = [
         "User=",
         "Group=",
@@ -58,5 +63,7 @@ fn the_operators_commands_run_as_the_service_does() {
     let command = command.split_whitespace().filter_map(|word| word.strip_prefix("--property="));
     let command: Vec<_> = command.filter(is_same).collect();
     assert_eq!(service, command);
+    let backup = text("llm-api-backup.service");
+    assert_eq!(service, backup.lines().filter(is_same).collect::<Vec<_>>());
     assert_eq!(service.len(), 12);
 }

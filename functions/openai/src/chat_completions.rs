@@ -1,19 +1,15 @@
-use axum::{
-    extract::State,
-    response::{IntoResponse as _, Response},
-};
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use http::{HeaderName, HeaderValue, header};
-use llm_api_domain::ProviderId;
-use llm_api_relay::{ChatCall, ChatEvent, Relay};
-use llm_api_upstream::wire::openai::ChatBody;
-use llm_api_web::{ApiError, HEARTBEAT, LargeBody, Requester, check_json, event_stream, openai_error};
+use axum::{extract::State, response::Response};
+use http::HeaderMap;
+use llm_api_relay::{Relay, Wanted};
+use llm_api_translate::Format;
+use llm_api_web::{ApiError, Endpoint, LargeBody, Requester};
 
-/// Complete a chat, in OpenAI's format: the provider gets every field as it was sent, and its answer comes back as it
-/// was given.
+const ENDPOINT: Endpoint = Endpoint { name: "chat_completions", format: Format::OpenaiChat, wanted: Wanted::Reply };
+
+/// Complete a chat, in OpenAI's format, with a model of any provider. A provider that speaks the format gets every field
+/// as it was sent, and its answer comes back as it was given; for the others both are translated.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai",
-    request_body(content = Object, description = "As OpenAI documents it; `model` may be `provider:id`"),
+    request_body(content = Object, description = "As OpenAI documents it; `model` may be `provider:id` or an alias"),
     responses((status = 200, description = "A `chat.completion`; a `text/event-stream` of chunks when `stream` is true",
             body = Object),
         (status = 400, description = "OpenAI's error object", body = Object),
@@ -25,35 +21,8 @@ use llm_api_web::{ApiError, HEARTBEAT, LargeBody, Requester, check_json, event_s
 pub(crate) async fn chat_completions(
     State(relay): State<Relay>,
     Requester(subject): Requester,
+    headers: HeaderMap,
     LargeBody(body): LargeBody,
 ) -> Result<Response, ApiError> {
-    check_json(&body).map_err(ApiError::bad_request)?;
-    let body = ChatBody::parse(&body)?;
-    if body.stream() {
-        let reply = relay.chat_stream(ChatCall { subject, body }).await?;
-        let response = event_stream(reply.content.map(write));
-        return Ok(served_by(response, reply.provider, &reply.model));
-    }
-    let reply = relay.chat(ChatCall { subject, body }).await?;
-    let response = ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], reply.content);
-    Ok(served_by(response.into_response(), reply.provider, &reply.model))
-}
-
-/// A stream that breaks ends with an error event and without `[DONE]`: it must not look complete.
-fn write(event: ChatEvent) -> Bytes {
-    match event {
-        ChatEvent::Events(bytes) => bytes,
-        ChatEvent::Heartbeat => Bytes::from_static(HEARTBEAT),
-        ChatEvent::Failed(error) => Bytes::from(format!("data: {}\n\n", openai_error(error.into()))),
-    }
-}
-
-/// Says who served: the compatible format has no field for it.
-fn served_by(mut response: Response, provider: ProviderId, model: &str) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(HeaderName::from_static("x-llm-api-provider"), HeaderValue::from_static(provider.as_str()));
-    if let Ok(model) = HeaderValue::from_str(model) {
-        headers.insert(HeaderName::from_static("x-llm-api-model"), model);
-    }
-    response
+    ENDPOINT.answer(&relay, subject, &headers, &body).await
 }

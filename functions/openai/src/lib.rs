@@ -1,11 +1,16 @@
 //! The OpenAI-compatible endpoints: any OpenAI SDK works by changing its base URL.
 
 mod chat_completions;
+mod embeddings;
+mod responses;
 
 use llm_api_app::AppState;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The group's routes and its piece of the OpenAPI document.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(chat_completions::chat_completions))
+    OpenApiRouter::new()
+        .routes(routes!(chat_completions::chat_completions))
+        .routes(routes!(responses::responses))
+        .routes(routes!(embeddings::embeddings))
 }

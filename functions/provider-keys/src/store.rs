@@ -3,9 +3,9 @@ use http::StatusCode;
 use llm_api_domain::{CredentialType, ProviderId, ProviderKeyId};
 use llm_api_relay::{Credential, Relay};
 use llm_api_storage::{KeyStatus, NewProviderKey, Store};
-use llm_api_upstream::{Endpoint, UpstreamError};
+use llm_api_upstream::{AwsCredential, Endpoint, UpstreamError};
 use llm_api_web::{ApiError, Audit, Caller, Json, Keys};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -43,7 +43,10 @@ pub(crate) async fn store(
 ) -> Result<(StatusCode, Json<ProviderKeyView>), ApiError> {
     let provider = provider(&body.provider)?;
     let kind = credential_type(body.credential_type.as_deref())?;
-    let base_url = base_url(provider, kind, body.endpoint)?;
+    let base_url = match provider {
+        ProviderId::Bedrock => Some(bedrock_url(body.endpoint, body.api_key.as_ref())?),
+        _ => base_url(provider, kind, body.endpoint)?,
+    };
     let credential = Credential::new(kind, body.api_key, body.oauth_token, body.service_account_json)
         .map_err(|missing| ApiError::bad_request(missing.to_string()))?;
     let endpoint = relay
@@ -105,6 +108,17 @@ fn base_url(provider: ProviderId, kind: CredentialType, endpoint: Option<String>
         }
         endpoint => Ok(endpoint),
     }
+}
+
+/// The address of the region that stands in the credential; a key alone needs the address beside it.
+fn bedrock_url(endpoint: Option<String>, api_key: Option<&SecretString>) -> Result<String, ApiError> {
+    if let Some(endpoint) = endpoint.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) {
+        return Ok(endpoint);
+    }
+    let credential = AwsCredential::parse(api_key.map_or("", |key| key.expose_secret()));
+    credential
+        .map(|credential| credential.runtime_url())
+        .map_err(|error| ApiError::bad_request(format!("api_key: {error}")))
 }
 
 async fn probe(

@@ -3,7 +3,7 @@ use std::time::Duration;
 use axum::extract::State;
 use http::StatusCode;
 use llm_api_crypto::{PlainToken, TokenKind as SecretKind};
-use llm_api_domain::{Scope, ScopeSet, TokenId};
+use llm_api_domain::{OnDisconnect, Scope, ScopeSet, TokenId};
 use llm_api_storage::{NewToken, Store, TokenKind};
 use llm_api_web::{Account, ApiError, Audit, Caller, Json, OptionalJson, lenient_integer};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,10 @@ pub(crate) struct CreateToken {
     #[serde(default, deserialize_with = "lenient_integer")]
     #[schema(minimum = 0, maximum = 36500)]
     expires_days: Option<i64>,
+    /// What becomes of a request whose client leaves before the end: `cancel`, or `drain` to let it go on; `cancel` when
+    /// missing.
+    #[schema(value_type = Option<String>, example = "cancel")]
+    on_disconnect: Option<OnDisconnect>,
 }
 
 /// The secret, shown once: flat for the Dart client, with `info` for the Python client.
@@ -63,6 +67,7 @@ pub(crate) async fn create_token(
         hash: secret.hash(),
         scopes,
         expires_at: (days > 0).then(|| context.now + life),
+        on_disconnect: body.on_disconnect.unwrap_or_default(),
     };
     store.tokens().create(&token, &context.by(caller.user)).await?;
     let view = TokenView {
@@ -72,6 +77,7 @@ pub(crate) async fn create_token(
         created_at: context.now,
         last_used_at: None,
         expires_at: token.expires_at,
+        on_disconnect: token.on_disconnect,
     };
     Ok((StatusCode::CREATED, Json(CreatedToken { token: secret.expose().to_owned(), flat: view.clone(), info: view })))
 }

@@ -3,11 +3,14 @@
 mod change_password;
 mod create_invite;
 mod create_token;
+mod delete_alias;
 mod get_me;
+mod list_aliases;
 mod list_invites;
 mod list_tokens;
 mod login;
 mod logout;
+mod put_alias;
 mod register;
 mod revoke_invite;
 mod revoke_token;
@@ -28,6 +31,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(change_password::change_password))
         .routes(routes!(list_tokens::list_tokens, create_token::create_token))
         .routes(routes!(revoke_token::revoke_token))
+        .routes(routes!(list_aliases::list_aliases))
+        .routes(routes!(put_alias::put_alias, delete_alias::delete_alias))
         .routes(routes!(list_invites::list_invites, create_invite::create_invite))
         .routes(routes!(revoke_invite::revoke_invite))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use llm_api_crypto::{PlainToken, TokenKind as SecretKind};
-use llm_api_domain::{ScopeSet, Timestamp, TokenId, UserId};
+use llm_api_domain::{OnDisconnect, ScopeSet, Timestamp, TokenId, UserId};
 use llm_api_storage::{NewToken, TokenKind};
 use llm_api_web::ApiError;
 
@@ -21,6 +21,7 @@ pub(crate) fn login_token(user: UserId, now: Timestamp) -> Result<(PlainToken, N
         hash: secret.hash(),
         scopes: ScopeSet::default(),
         expires_at: Some(now + LOGIN_LIFE),
+        on_disconnect: OnDisconnect::Cancel,
     };
     Ok((secret, row))
 }

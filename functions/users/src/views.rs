@@ -1,6 +1,6 @@
 //! Replies that several endpoints of this group share.
 
-use llm_api_domain::{Scope, Timestamp, TokenId, UserId};
+use llm_api_domain::{OnDisconnect, Scope, Timestamp, TokenId, UserId};
 use llm_api_storage::{Profile, Token, User};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -67,6 +67,8 @@ pub(crate) struct TokenView {
     pub(crate) last_used_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) expires_at: Option<Timestamp>,
+    #[schema(value_type = String, example = "cancel")]
+    pub(crate) on_disconnect: OnDisconnect,
 }
 
 impl From<Token> for TokenView {
@@ -78,6 +80,7 @@ impl From<Token> for TokenView {
             created_at: token.created_at,
             last_used_at: token.last_used_at,
             expires_at: token.expires_at,
+            on_disconnect: token.on_disconnect,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use llm_api_domain::ProviderId;
-use llm_api_storage::PoolMode;
+use llm_api_storage::{PoolMode, RootCert};
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -46,8 +46,7 @@ pub struct Config {
     /// The receipt of the copy that the database must be.
     pub expect_receipt: Option<Uuid>,
     pub database_max_connections: u32,
-    /// PEM file, absolute.
-    pub database_root_cert: Option<PathBuf>,
+    pub database_root_cert: Option<RootCert>,
     /// As written; what a good key is, the vault decides.
     pub encryption_key: Option<SecretString>,
     pub encryption_keys_old: Vec<SecretString>,
@@ -87,6 +86,18 @@ pub struct Config {
     pub shutdown_stream: Duration,
     /// How a Lambda function answers; the server always streams.
     pub response_mode: ResponseMode,
+    /// Where a Lambda function finds further settings; the server does not look.
+    pub secrets: Option<SecretArn>,
+}
+
+/// A secret of AWS Secrets Manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretArn {
+    /// Whole, as it was written.
+    pub text: String,
+    /// `aws`, or `aws-cn` in China.
+    pub partition: String,
+    pub region: String,
 }
 
 /// Which database holds our tables.
@@ -247,7 +258,7 @@ impl Config {
             database_pool_mode: reader.required("DATABASE_POOL_MODE", pool_mode),
             expect_receipt: reader.optional("EXPECT_RECEIPT", receipt),
             database_max_connections: reader.whole("DATABASE_MAX_CONNECTIONS", 1..=MOST_CONNECTIONS),
-            database_root_cert: reader.optional("DATABASE_ROOT_CERT", |text| Ok(sources.absolute(text))),
+            database_root_cert: reader.optional("DATABASE_ROOT_CERT", |text| Ok(RootCert::parse(text, &sources.cwd))),
             encryption_key: reader.secret("ENCRYPTION_KEY"),
             encryption_keys_old: reader.list("ENCRYPTION_KEYS_OLD", |text| Ok(text.into())),
             api_key: reader.secret("API_KEY"),
@@ -277,6 +288,7 @@ impl Config {
                 "stream" => Ok(ResponseMode::Stream),
                 _ => Err("must be buffered or stream".to_owned()),
             }),
+            secrets: reader.optional("SECRETS_ARN", secret_arn),
         }
     }
 }
@@ -417,6 +429,20 @@ fn pool_mode(text: &str) -> Result<PoolMode, String> {
         "session" => Ok(PoolMode::Session),
         "transaction" => Ok(PoolMode::Transaction),
         _ => Err("must be auto, session or transaction".to_owned()),
+    }
+}
+
+/// `arn:<partition>:secretsmanager:<region>:<account>:secret:<name>`
+fn secret_arn(text: &str) -> Result<SecretArn, String> {
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match text.split(':').collect::<Vec<_>>()[..] {
+        ["arn", partition, "secretsmanager", region, account, "secret", name]
+            if [partition, region, account].into_iter().all(plain) && !name.is_empty() =>
+        {
+            let (partition, region) = (partition.to_owned(), region.to_owned());
+            Ok(SecretArn { text: text.to_owned(), partition, region })
+        }
+        _ => Err("must be the ARN of a secret in AWS Secrets Manager".to_owned()),
     }
 }
 

@@ -1,8 +1,13 @@
 //! The layers that every host puts around the router.
 
+use std::sync::Arc;
+
 use axum::Router;
 use http::{HeaderName, HeaderValue, Method, header};
-use llm_api_web::{Edge, EdgeConfig, TrustedProxies, method_not_allowed, not_found, read_only, telling_its_route};
+use llm_api_web::{
+    AttendantConfig, Edge, EdgeConfig, TrustedProxies, method_not_allowed, not_found, read_only, ready,
+    telling_its_route,
+};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{AppState, Config, LogLevel, LoggingConfig};
@@ -11,14 +16,21 @@ use crate::{AppState, Config, LogLevel, LoggingConfig};
 pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
     let config = &state.config;
     let cors = cors(config);
-    // Browsers are told of a freeze, too.
-    let frozen = Router::new().fallback(read_only);
+    // Browsers are told of a freeze, too, and of what is answered in the router's place.
+    let with_cors = |router: Router| match &cors {
+        Some(cors) => router.layer(cors.clone()),
+        None => router,
+    };
     let edge = EdgeConfig {
         clock: state.auth.clock.clone(),
         store: state.auth.store.clone(),
-        frozen: match &cors {
-            Some(cors) => frozen.layer(cors.clone()),
-            None => frozen,
+        frozen: with_cors(Router::new().fallback(read_only)),
+        attendant: AttendantConfig {
+            auth: Arc::clone(&state.auth),
+            background: state.background.clone(),
+            ready: with_cors(Router::new().fallback(ready)),
+            max_body_bytes: config.limits.max_generate_body_bytes,
+            longest_call: config.upstream.total_timeout,
         },
         trusted_proxies: TrustedProxies(config.trusted_proxies.clone()),
         public_url: config.public_url.clone(),
@@ -29,11 +41,7 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
     let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(state);
     // Where nobody is told of requests, nothing needs to be known for it.
     let router = if tells_requests { telling_its_route(router) } else { router };
-    let router = match cors {
-        Some(cors) => router.layer(cors),
-        None => router,
-    };
-    Edge::new(router, edge)
+    Edge::new(with_cors(router), edge)
 }
 
 fn tells_requests(logging: LoggingConfig) -> bool {
@@ -54,12 +62,22 @@ fn cors(config: &Config) -> Option<CorsLayer> {
         HeaderName::from_static("anthropic-version"),
         HeaderName::from_static("anthropic-beta"),
         HeaderName::from_static("idempotency-key"),
+        HeaderName::from_static("x-llm-api-on-disconnect"),
     ];
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(headers)
-        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
+        .expose_headers([
+            HeaderName::from_static("x-request-id"),
+            HeaderName::from_static("idempotency-replayed"),
+            HeaderName::from_static("x-llm-api-provider"),
+            HeaderName::from_static("x-llm-api-model"),
+            HeaderName::from_static("x-llm-api-fallback"),
+            HeaderName::from_static("x-llm-api-dropped"),
+            HeaderName::from_static("x-llm-api-replay-of"),
+            header::RETRY_AFTER,
+        ])
         .max_age(std::time::Duration::from_secs(600));
     Some(layer)
 }

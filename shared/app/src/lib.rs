@@ -14,7 +14,7 @@ mod state;
 pub use checkup::{KeyRing, KeySource, ProviderCheck, database_address, key_ring, migration_address, provider_checks};
 pub use config::{
     ArtifactSettings, BucketSettings, CollectorConfig, Config, ConfigError, DatabaseTarget, Limits, LogFormat,
-    LogLevel, LoggingConfig, ProviderConfig, ResponseMode, UpstreamSettings,
+    LogLevel, LoggingConfig, ProviderConfig, ResponseMode, SecretArn, UpstreamSettings,
 };
 pub use finish::finish;
 pub use import::{ImportTarget, StandIn, open_for_import};

@@ -9,7 +9,7 @@ use llm_api_relay::{Defaults, ProviderSettings, Relay, RelayConfig, ServerKey, S
 use llm_api_storage::{Bound, DatabaseAddress, OpenError, OpenMode, OpenOptions, Store, StoreError};
 use llm_api_telemetry::{CollectorError, CollectorSettings, Telemetry};
 use llm_api_upstream::{Client, ClientError, EndpointError, Origin, UpstreamConfig};
-use llm_api_web::{AuthState, Throttles};
+use llm_api_web::{AuthState, Background, Throttles};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 use url::Url;
@@ -97,7 +97,7 @@ fn address(config: &Config) -> Result<DatabaseAddress, StartError> {
 }
 
 pub(crate) fn parse(config: &Config, url: &SecretString) -> Result<DatabaseAddress, StartError> {
-    Ok(DatabaseAddress::parse(url.expose_secret(), &config.data_dir, config.database_root_cert.as_deref())?)
+    Ok(DatabaseAddress::parse(url.expose_secret(), &config.data_dir, config.database_root_cert.as_ref())?)
 }
 
 /// Opens everything. `stop` turns true when running streams must end.
@@ -167,6 +167,7 @@ async fn open_after(
         relay,
         passwords: PasswordGate::default(),
         throttles,
+        background: Background::of_this_runtime(config.limits.max_in_flight),
         config,
     }))
 }

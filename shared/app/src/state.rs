@@ -7,7 +7,7 @@ use llm_api_crypto::PasswordGate;
 use llm_api_domain::Clock;
 use llm_api_relay::Relay;
 use llm_api_storage::Store;
-use llm_api_web::{AuthState, BodyLimits, Throttles};
+use llm_api_web::{AuthState, Background, BodyLimits, Throttles};
 
 use crate::Config;
 
@@ -22,6 +22,8 @@ pub struct Parts {
     pub relay: Relay,
     pub passwords: PasswordGate,
     pub throttles: Throttles,
+    /// What goes on although its client has left.
+    pub background: Background,
     pub config: Arc<Config>,
 }
 

@@ -1,8 +1,10 @@
 //! The words every other crate speaks: ids, time, scopes, providers. No I/O, no async.
 
 mod clock;
+mod disconnect;
 mod id;
 mod modality;
+mod model_name;
 mod provider;
 mod scope;
 mod session;
@@ -12,11 +14,13 @@ mod usage;
 mod username;
 
 pub use clock::Clock;
+pub use disconnect::OnDisconnect;
 pub use id::{
     ArtifactId, AuditEventId, ExchangeId, InviteId, JobId, ProviderKeyId, RequestId, SERVICE_USER_ID, SessionId,
     TokenId, UserId,
 };
 pub use modality::Modality;
+pub use model_name::{ModelName, NoModelName};
 pub use provider::{CredentialType, ProviderId, UnknownProvider, WireFamily};
 pub use scope::{Scope, ScopeSet, UnknownScope};
 pub use session::{ExchangeStatus, JobStatus, SessionStatus};

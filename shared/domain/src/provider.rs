@@ -20,6 +20,8 @@ pub enum ProviderId {
     Mistral,
     Together,
     Fireworks,
+    /// Amazon Bedrock, in the region of its credential.
+    Bedrock,
     /// An OpenAI-compatible server that the user names, at their own endpoint.
     Custom,
     /// The operator's own OpenAI-compatible server; needs no key.
@@ -39,13 +41,15 @@ pub enum WireFamily {
     AnthropicMessages,
     /// Google's `generateContent`.
     GoogleGemini,
+    /// Amazon Bedrock's Converse, signed.
+    AmazonBedrock,
     /// None that this build can call: credentials are kept, generation answers `unsupported_provider`.
     Unsupported,
 }
 
 impl ProviderId {
     /// In the order that lists show them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Openai,
         Self::Anthropic,
         Self::Google,
@@ -58,6 +62,7 @@ impl ProviderId {
         Self::Mistral,
         Self::Together,
         Self::Fireworks,
+        Self::Bedrock,
         Self::Custom,
         Self::Local,
         Self::Other,
@@ -77,6 +82,7 @@ impl ProviderId {
             Self::Mistral => "mistral",
             Self::Together => "together",
             Self::Fireworks => "fireworks",
+            Self::Bedrock => "bedrock",
             Self::Custom => "custom",
             Self::Local => "local",
             Self::Other => "other",
@@ -99,6 +105,7 @@ impl ProviderId {
             Self::Azure => WireFamily::AzureOpenai,
             Self::Anthropic => WireFamily::AnthropicMessages,
             Self::Google => WireFamily::GoogleGemini,
+            Self::Bedrock => WireFamily::AmazonBedrock,
             Self::Other => WireFamily::Unsupported,
         }
     }
@@ -117,7 +124,7 @@ impl ProviderId {
             Self::Anthropic => Some("https://api.anthropic.com/v1"),
             Self::Google => Some("https://generativelanguage.googleapis.com/v1beta"),
             Self::Huggingface => Some("https://router.huggingface.co/v1"),
-            Self::Azure | Self::Custom | Self::Local | Self::Other => None,
+            Self::Azure | Self::Bedrock | Self::Custom | Self::Local | Self::Other => None,
         }
     }
 
@@ -127,10 +134,15 @@ impl ProviderId {
         !matches!(self, Self::Mistral)
     }
 
+    /// Whether it serves OpenAI's Responses API beside chat completions.
+    pub const fn speaks_responses(self) -> bool {
+        matches!(self, Self::Openai | Self::Azure)
+    }
+
     /// Whether the list of models is only for those with a good key, so that asking for it shows whether a key is one.
-    /// These two answer it to everybody.
+    /// The first two answer it to everybody, the last has it elsewhere.
     pub const fn lists_models_by_key(self) -> bool {
-        !matches!(self, Self::Huggingface | Self::Openrouter)
+        !matches!(self, Self::Huggingface | Self::Openrouter | Self::Bedrock)
     }
 
     /// Whether the user can store a credential: everywhere but on the operator's own server.

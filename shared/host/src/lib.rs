@@ -1,6 +1,8 @@
 //! Runs a router as an AWS Lambda function: buffered or streaming is a setting beside `InvokeMode`, not code.
 
 mod flushed;
+mod secret;
+mod signature;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -35,7 +37,12 @@ impl<E: fmt::Display> From<E> for Error {
 /// # Errors
 /// When the settings or the database do not allow to start; the text goes to the function's log.
 pub async fn lambda(router: OpenApiRouter<AppState>) -> Result<(), Error> {
-    let (config, warnings) = Config::load(&Sources::from_process())?;
+    let mut sources = Sources::from_process();
+    let (mut config, mut warnings) = Config::load(&sources)?;
+    if let Some(arn) = &config.secrets {
+        sources.secret = secret::read(arn, &sources, &Clock::system()).await?;
+        (config, warnings) = Config::load(&sources)?;
+    }
     init_logging(&config)?;
     for warning in warnings {
         tracing::warn!("{warning}");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use llm_api_storage::KeyStatus;
 use llm_api_upstream::{
-    Call, Reply, UpstreamError,
+    Api, Call, Reply, UpstreamError,
     convert::{Conversation, Turn, to_wire},
 };
 
@@ -128,10 +128,12 @@ impl Relay {
         let call = Call {
             endpoint: &target.endpoint,
             family: target.family,
+            api: Api::of_family(target.family).ok_or_else(UpstreamError::not_callable)?,
             model: &target.model,
             auth: target.auth.as_ref(),
             body,
             accept_stream,
+            pass_on: None,
         };
         self.0.config.client.chat(call).await
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use llm_api_domain::{Modality, ProviderId};
 use llm_api_storage::StoreError;
 use llm_api_upstream::UpstreamError;
@@ -13,9 +15,6 @@ pub enum RelayError {
     UnsupportedProvider(String),
     #[error("Modality '{0}' is not supported here")]
     UnsupportedModality(Modality),
-    /// The provider speaks another format than the endpoint passes through.
-    #[error("{0} does not speak chat completions; ask it by POST /v1/generate")]
-    OtherFamily(ProviderId),
     #[error("{0} makes no images here; use openai or huggingface")]
     NoImages(ProviderId),
     #[error("selection_mode 'model' needs a model")]
@@ -56,6 +55,9 @@ pub enum RelayError {
     ServerStreams,
     #[error("The server is stopping; try again")]
     Stopping,
+    /// It failed several times in a row.
+    #[error("{provider} failed several times in a row and is left alone for a moment; try again later")]
+    Resting { provider: ProviderId, retry_after: Duration },
     #[error("{provider}: {error}")]
     Upstream {
         provider: ProviderId,
@@ -72,7 +74,7 @@ impl RelayError {
         match self {
             Self::ModelNotFound(_) => "model_not_found",
             Self::NoModelAvailable(_) => "no_model_available",
-            Self::UnsupportedProvider(_) | Self::OtherFamily(_) => "unsupported_provider",
+            Self::UnsupportedProvider(_) => "unsupported_provider",
             Self::UnsupportedModality(_) | Self::NoImages(_) => "unsupported_modality",
             Self::ModelRequired => "model_required",
             Self::InvalidParameter { .. } => "invalid_parameter",
@@ -89,6 +91,7 @@ impl RelayError {
             Self::ModelBusy => "model_busy",
             Self::UserStreams | Self::ServerStreams => "too_many_streams",
             Self::Stopping => "server_stopping",
+            Self::Resting { .. } => "upstream_resting",
             Self::Upstream { error, .. } => code_of(error),
             Self::Store(_) => "storage_error",
         }

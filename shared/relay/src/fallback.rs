@@ -79,6 +79,7 @@ const fn tier(provider: ProviderId) -> &'static [&'static str] {
         | ProviderId::Fireworks
         | ProviderId::Custom
         | ProviderId::Local
+        | ProviderId::Bedrock
         | ProviderId::Other => &[],
     }
 }

@@ -87,6 +87,7 @@ fn api_of(provider: ProviderId) -> Result<ImageApi, RelayError> {
         | ProviderId::Fireworks
         | ProviderId::Custom
         | ProviderId::Local
+        | ProviderId::Bedrock
         | ProviderId::Other => Err(RelayError::NoImages(provider)),
     }
 }

@@ -1,8 +1,9 @@
 //! One path for every generating route: admit, route, call, settle. The only place where storage and providers meet.
 
 mod attempt;
+mod breaker;
 mod catalogue;
-mod chat;
+mod completion;
 mod control;
 mod credential;
 mod credits;
@@ -25,7 +26,7 @@ mod transcript;
 mod watch;
 
 pub use catalogue::{Access, CatalogueEntry, HubSearch, modality_of};
-pub use chat::{ChatCall, ChatEvent, ChatReply};
+pub use completion::{CompletionCall, CompletionEvent, CompletionReply, ServedBy, Wanted};
 pub use control::Cancellation;
 pub use credential::{Credential, IncompleteCredential};
 pub use credits::{CreditState, Credits};

@@ -123,12 +123,6 @@ pub(crate) struct Entry {
     pub(crate) operation: Operation,
 }
 
-impl Entry {
-    pub(crate) const fn chat(streamed: bool) -> Self {
-        Self { endpoint: "chat_completions", streamed, session: None, operation: Operation::Chat }
-    }
-}
-
 impl Relay {
     /// Opens the row of a request whose target is known.
     pub(crate) async fn open_meter(

@@ -1,17 +1,15 @@
 //! Reads a provider's stream for one client: events as they come, a sign of life while there is none.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use llm_api_domain::ProviderId;
-use llm_api_upstream::{EventStream, Reply, UpstreamError};
+use llm_api_upstream::{Answer, EventStream, Reply, UpstreamError};
 
 use crate::{
     RelayError,
     watch::{Waited, Watch},
 };
-
-pub(crate) type PendingReply = Pin<Box<dyn Future<Output = Result<Reply, UpstreamError>> + Send>>;
 
 /// The end of the body comes with the final event, or not soon.
 const DRAIN: Duration = Duration::from_millis(10);
@@ -28,8 +26,6 @@ pub(crate) enum Pumped {
 }
 
 enum Source {
-    /// The head has not come yet.
-    Pending(PendingReply),
     Open(Box<EventStream>),
     Closed,
 }
@@ -42,19 +38,12 @@ pub(crate) struct Pump {
 }
 
 impl Pump {
-    /// Starts the call and waits for the provider's head, but no longer than one heartbeat: a client that waits longer
-    /// must hear something. An error until then is an error of the request as a whole.
-    pub(crate) async fn start(
-        provider: ProviderId,
-        mut reply: PendingReply,
-        mut watch: Watch,
-    ) -> Result<Self, RelayError> {
-        let source = match watch.wait(&mut reply).await {
-            Waited::Ready(reply) => Source::open(provider, reply)?,
-            Waited::Idle => Source::Pending(reply),
-            Waited::Over(error) => return Err(error),
-        };
-        Ok(Self { provider, source, watch })
+    /// Goes on with an answer whose head has come.
+    pub(crate) fn of_answer(provider: ProviderId, answer: Answer, watch: Watch) -> Result<Self, RelayError> {
+        match answer {
+            Answer::Stream(events) => Ok(Self { provider, source: Source::Open(Box::new(events)), watch }),
+            Answer::Whole(_) => Err(not_streamed(provider)),
+        }
     }
 
     /// Goes on with a reply whose head has come.
@@ -88,22 +77,13 @@ impl Source {
     fn open(provider: ProviderId, reply: Result<Reply, UpstreamError>) -> Result<Self, RelayError> {
         match reply {
             Ok(Reply::Stream(events)) => Ok(Self::Open(Box::new(events))),
-            Ok(Reply::Complete(_)) => {
-                let reason = "it answered in one piece although a stream was asked for".to_owned();
-                Err(RelayError::Upstream { provider, error: UpstreamError::BadResponse { reason } })
-            }
+            Ok(Reply::Complete(_)) => Err(not_streamed(provider)),
             Err(error) => Err(RelayError::Upstream { provider, error }),
         }
     }
 
     /// Safe to drop half-way: nothing that was read is lost.
     async fn next(&mut self, provider: ProviderId) -> Pumped {
-        if let Self::Pending(reply) = self {
-            match Self::open(provider, reply.await) {
-                Ok(open) => *self = open,
-                Err(error) => return Pumped::Failed(error),
-            }
-        }
         let Self::Open(events) = self else { return Pumped::End };
         match events.next().await {
             Some(Ok(event)) => Pumped::Event(event),
@@ -111,4 +91,9 @@ impl Source {
             None => Pumped::End,
         }
     }
+}
+
+fn not_streamed(provider: ProviderId) -> RelayError {
+    let reason = "it answered in one piece although a stream was asked for".to_owned();
+    RelayError::Upstream { provider, error: UpstreamError::BadResponse { reason } }
 }

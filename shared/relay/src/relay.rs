@@ -9,8 +9,8 @@ use llm_api_upstream::{Auth, Client, Endpoint, UpstreamError};
 use tokio::sync::watch;
 
 use crate::{
-    ProviderSettings, RelayError, StreamLimits, catalogue::Catalogue, credits::CreditBook, defaults::Defaults,
-    limits::StreamPlace, local::Local,
+    ProviderSettings, RelayError, StreamLimits, breaker::Breakers, catalogue::Catalogue, credits::CreditBook,
+    defaults::Defaults, limits::StreamPlace, local::Local,
 };
 
 /// Who generates.
@@ -56,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) catalogue: Catalogue,
     pub(crate) credits: CreditBook,
     pub(crate) local: Local,
+    pub(crate) breakers: Breakers,
 }
 
 impl Relay {
@@ -65,6 +66,7 @@ impl Relay {
             catalogue: Catalogue::default(),
             credits: CreditBook::default(),
             local: Local::default(),
+            breakers: Breakers::default(),
         }))
     }
 

@@ -47,6 +47,18 @@ impl Watch {
         }
     }
 
+    /// Waits until `work` is done, or the request must end.
+    pub(crate) async fn until_over<T>(&mut self, work: impl Future<Output = T>) -> Result<T, RelayError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match self.wait(&mut work).await {
+                Waited::Ready(done) => return Ok(done),
+                Waited::Idle => {}
+                Waited::Over(error) => return Err(error),
+            }
+        }
+    }
+
     /// Waits for an answer in one piece; only a cancellation ends it early.
     pub(crate) async fn until_done<T>(
         &self,

@@ -18,6 +18,25 @@ use crate::OpenError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlitePath(pub PathBuf);
 
+/// What a database server's certificate is checked against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootCert {
+    /// A PEM file.
+    File(PathBuf),
+    /// PEM itself, for functions: they have no disk that an operator could put a file on.
+    Pem(String),
+}
+
+impl RootCert {
+    /// PEM, or the path of a file that counts from `cwd`.
+    pub fn parse(text: &str, cwd: &Path) -> Self {
+        match text.trim_start().starts_with("-----BEGIN ") {
+            true => Self::Pem(text.to_owned()),
+            false => Self::File(cwd.join(text)),
+        }
+    }
+}
+
 /// Where the data lives. `Debug` shows no password.
 #[derive(Clone)]
 pub enum DatabaseAddress {
@@ -37,9 +56,9 @@ impl DatabaseAddress {
     }
 
     /// Reads `sqlite:///abs/path`, `sqlite:relative`, `postgres://`, `postgresql://` or `postgresql+psycopg://`.
-    /// A relative SQLite path counts from `cwd`; `root_cert` is the file for `sslmode=verify-…` when the address names
-    /// none. Errors never contain the address: it holds a password.
-    pub fn parse(text: &str, cwd: &Path, root_cert: Option<&Path>) -> Result<Self, OpenError> {
+    /// A relative SQLite path counts from `cwd`; `root_cert` is for `sslmode=verify-…` when the address names no
+    /// file. Errors never contain the address: it holds a password.
+    pub fn parse(text: &str, cwd: &Path, root_cert: Option<&RootCert>) -> Result<Self, OpenError> {
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(address_error("it has no scheme; expected postgres://… or sqlite:///…"));
         };
@@ -75,7 +94,7 @@ fn address_error(reason: &str) -> OpenError {
     OpenError::Address(reason.to_owned())
 }
 
-fn postgres(rest: &str, root_cert: Option<&Path>) -> Result<DatabaseAddress, OpenError> {
+fn postgres(rest: &str, root_cert: Option<&RootCert>) -> Result<DatabaseAddress, OpenError> {
     let url = Url::parse(&format!("postgres:{rest}")).map_err(|_| unparsable(rest))?;
     let host = url.host_str().unwrap_or_default().to_owned();
     if host.is_empty() && !url.query_pairs().any(|(key, _)| key == "host") {
@@ -106,10 +125,12 @@ fn postgres(rest: &str, root_cert: Option<&Path>) -> Result<DatabaseAddress, Ope
     if let Some(mode) = mode {
         options = options.ssl_mode(mode);
     }
-    if let (Some(file), false) =
-        (root_cert, url.query_pairs().any(|(key, _)| key == "sslrootcert" || key == "ssl-root-cert"))
-    {
-        options = options.ssl_root_cert(file);
+    if !url.query_pairs().any(|(key, _)| key == "sslrootcert" || key == "ssl-root-cert") {
+        options = match root_cert {
+            Some(RootCert::File(path)) => options.ssl_root_cert(path),
+            Some(RootCert::Pem(text)) => options.ssl_root_cert_from_pem(text.clone().into_bytes()),
+            None => options,
+        };
     }
     // Stock PgBouncer refuses the start-up parameter that the driver would send.
     options = options.extra_float_digits(None).application_name("llm-api");

@@ -20,7 +20,7 @@ use std::{
 use llm_api_crypto::TokenHash;
 use llm_api_domain::{ProviderId, Timestamp, UserId};
 
-use crate::{AuthenticatedToken, SealedKey};
+use crate::{Alias, AuthenticatedToken, SealedKey};
 
 /// Microseconds.
 const LOOK_EVERY: u64 = 1000;
@@ -116,7 +116,11 @@ pub(crate) struct Cache {
     tokens: Kept<[u8; 32], AuthenticatedToken>,
     /// Empty for a user who stored none for that provider.
     keys: Kept<(UserId, ProviderId), Found>,
+    aliases: KeptAliases,
 }
+
+/// What holds for a user, sorted by name.
+pub(crate) type KeptAliases = Kept<UserId, Arc<[Alias]>>;
 
 impl Cache {
     pub(crate) fn new(lock: Arc<File>, alone: bool) -> Self {
@@ -131,6 +135,7 @@ impl Cache {
             alone: AtomicBool::new(alone),
             tokens: Kept::default(),
             keys: Kept::default(),
+            aliases: Kept::default(),
         }
     }
 
@@ -191,13 +196,35 @@ impl Cache {
         self.keys.get(epoch, &(user, provider))
     }
 
+    pub(crate) fn aliases(&self) -> &KeptAliases {
+        &self.aliases
+    }
+
     pub(crate) fn keep_key(&self, epoch: Epoch, user: UserId, provider: ProviderId, key: Option<&SealedKey>) {
         self.keys.put(epoch, (user, provider), Found(key.cloned()));
     }
 }
 
+/// Aliases where other processes write, too: two seconds old at most, and never older than our own last change.
+#[derive(Debug, Default)]
+pub(crate) struct FleetingAliases {
+    changes: AtomicU64,
+    kept: KeptAliases,
+}
+
+impl FleetingAliases {
+    /// To be taken before the database is read.
+    pub(crate) fn now(&self) -> (&KeptAliases, Epoch) {
+        (&self.kept, Epoch(self.changes.load(Ordering::Acquire), 0))
+    }
+
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
 #[derive(Debug)]
-struct Kept<K, V>(Mutex<HashMap<K, Entry<V>>>);
+pub(crate) struct Kept<K, V>(Mutex<HashMap<K, Entry<V>>>);
 
 #[derive(Debug)]
 struct Entry<V> {
@@ -213,7 +240,7 @@ impl<K, V> Default for Kept<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Kept<K, V> {
-    fn get(&self, epoch: Epoch, key: &K) -> Option<V> {
+    pub(crate) fn get(&self, epoch: Epoch, key: &K) -> Option<V> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = kept.get(key).filter(|entry| entry.epoch == epoch && entry.good_until > Instant::now())?;
         Some(entry.value.clone())
@@ -225,7 +252,7 @@ impl<K: Eq + Hash, V: Clone> Kept<K, V> {
         }
     }
 
-    fn put(&self, epoch: Epoch, key: K, value: V) {
+    pub(crate) fn put(&self, epoch: Epoch, key: K, value: V) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX_ENTRIES {
             kept.clear();

@@ -11,8 +11,8 @@ use crate::{
     error::is_unique_violation,
 };
 
-/// How long [`Exchanges::record_later`] waits before each further try.
-const WAITS: [Duration; 6] = [
+/// How long what is written later waits before each further try.
+pub(crate) const WAITS: [Duration; 6] = [
     Duration::from_millis(250),
     Duration::from_millis(500),
     Duration::from_secs(1),

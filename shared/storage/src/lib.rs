@@ -6,6 +6,7 @@
 #[macro_use]
 mod db;
 mod address;
+mod aliases;
 mod artifacts;
 mod audit;
 mod cache;
@@ -17,6 +18,7 @@ mod error;
 mod exchanges;
 mod figures;
 mod freeze;
+mod idempotency;
 mod import;
 mod invites;
 mod later;
@@ -38,7 +40,8 @@ mod usage_buckets;
 mod users;
 mod vault_canaries;
 
-pub use address::{DatabaseAddress, SqlitePath};
+pub use address::{DatabaseAddress, RootCert, SqlitePath};
+pub use aliases::{Alias, Aliases, NewAlias};
 pub use artifacts::{Artifact, ArtifactKind, ArtifactStore, Artifacts, NewArtifact};
 pub use audit::{Action, AuditContext};
 pub use copy::{
@@ -52,6 +55,7 @@ pub use error::{OpenError, StoreError};
 pub use exchanges::{Exchange, Exchanges, NewExchange, Recorded, StoredTurn};
 pub use figures::{Figures, PoolFigures};
 pub use freeze::{Freeze, Freezes};
+pub use idempotency::{Claim, Claimed, IdempotencyKeys, KeptReply};
 pub use import::{Import, ImportedInvite, ImportedSession, ImportedToken, ImportedUser, Placed};
 pub use invites::{Invite, Invites, NewInvite};
 pub use legacy::{Cell, LegacyError, LegacyFile, LegacyRow, LegacyTable};

@@ -27,7 +27,7 @@ pub(crate) use postgres::{share_sessions, valid_schema};
 use crate::{
     DatabaseAddress, OpenError, PoolMode, Recorder, Store, StoreError,
     address::ACQUIRE_TIMEOUT,
-    cache::{Cache, Changes},
+    cache::{Cache, Changes, FleetingAliases},
     figures::Waits,
     freeze::Watch,
     later::Later,
@@ -98,7 +98,8 @@ impl Store {
             (Some(_), OpenMode::Function | OpenMode::Import) | (None, _) => Changes::Nobody,
         };
         let freeze = Arc::new(Watch::new());
-        Ok(Self { backend, recorder, changes, later: Later::new(), freeze, lock })
+        let aliases = Arc::new(FleetingAliases::default());
+        Ok(Self { backend, recorder, changes, aliases, later: Later::new(), freeze, lock })
     }
 
     async fn settle_left_open(&self, before: Timestamp) -> Result<(), OpenError> {
@@ -113,6 +114,7 @@ impl Store {
     async fn close_left_open(&self, before: Timestamp) -> Result<(), StoreError> {
         self.requests().close_left_open(before).await?;
         self.download_jobs().close_left_open(before).await?;
+        self.idempotency_keys().close_left_open(before).await?;
         Ok(())
     }
 }

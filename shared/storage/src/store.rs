@@ -5,9 +5,9 @@ use std::{fs::File, sync::Arc};
 use sqlx::SqlitePool;
 
 use crate::{
-    Artifacts, DefaultModels, DownloadJobs, Exchanges, Freezes, Invites, ProviderKeys, Recorder, Requests, Sealed,
-    Sessions, SharedThrottles, StoreError, Tokens, UsageBuckets, Users, VaultCanaries,
-    cache::Changes,
+    Aliases, Artifacts, DefaultModels, DownloadJobs, Exchanges, Freezes, IdempotencyKeys, Invites, ProviderKeys,
+    Recorder, Requests, Sealed, Sessions, SharedThrottles, StoreError, Tokens, UsageBuckets, Users, VaultCanaries,
+    cache::{Changes, FleetingAliases},
     db::{Conn, Db, SqliteDb},
     figures::{Figures, PoolFigures, Waits},
     freeze::Watch,
@@ -21,6 +21,7 @@ pub struct Store {
     pub(crate) backend: Backend,
     pub(crate) recorder: Recorder,
     pub(crate) changes: Changes,
+    pub(crate) aliases: Arc<FleetingAliases>,
     pub(crate) later: Later,
     pub(crate) freeze: Arc<Watch>,
     /// The operating system's lock on an SQLite file, held as long as the store lives.
@@ -110,6 +111,15 @@ impl Store {
 
     pub fn download_jobs(&self) -> DownloadJobs<'_> {
         DownloadJobs(self)
+    }
+
+    /// Names that stand for models.
+    pub fn aliases(&self) -> Aliases<'_> {
+        Aliases(self)
+    }
+
+    pub fn idempotency_keys(&self) -> IdempotencyKeys<'_> {
+        IdempotencyKeys(self)
     }
 
     /// Limits that hold across processes.

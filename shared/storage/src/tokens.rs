@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use llm_api_crypto::TokenHash;
-use llm_api_domain::{Scope, ScopeSet, Timestamp, TokenId, UserId};
+use llm_api_domain::{OnDisconnect, Scope, ScopeSet, Timestamp, TokenId, UserId};
 use uuid::Uuid;
 
 use crate::{Action, AuditContext, Store, StoreError, audit::audit, dialect::DbTime};
@@ -35,6 +35,7 @@ pub struct NewToken {
     pub hash: TokenHash,
     pub scopes: ScopeSet,
     pub expires_at: Option<Timestamp>,
+    pub on_disconnect: OnDisconnect,
 }
 
 /// A token in a list; the secret is not kept anywhere.
@@ -46,6 +47,7 @@ pub struct Token {
     pub created_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
+    pub on_disconnect: OnDisconnect,
 }
 
 /// The holder of a token that is good now.
@@ -59,6 +61,7 @@ pub struct AuthenticatedToken {
     pub scopes: ScopeSet,
     pub last_used_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
+    pub on_disconnect: OnDisconnect,
 }
 
 #[derive(sqlx::FromRow)]
@@ -70,6 +73,7 @@ struct Row {
     created_at: Timestamp,
     last_used_at: Option<DbTime>,
     expires_at: Option<DbTime>,
+    on_disconnect: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -82,6 +86,7 @@ struct AuthRow {
     scopes: String,
     last_used_at: Option<DbTime>,
     expires_at: Option<DbTime>,
+    on_disconnect: String,
 }
 
 /// The stored form: a JSON array of names. Empty means everything.
@@ -100,12 +105,16 @@ fn parse_scopes(text: &str) -> Result<ScopeSet, StoreError> {
         .map_err(|error| StoreError::corrupt("user_tokens", "scopes", error))
 }
 
+fn parse_on_disconnect(text: &str) -> Result<OnDisconnect, StoreError> {
+    OnDisconnect::from_text(text).ok_or_else(|| StoreError::corrupt("user_tokens", "on_disconnect", "unknown policy"))
+}
+
 macro_rules! insert_token {
     ($db:ident, $token:expr, $now:expr) => {{
         let token: &$crate::NewToken = $token;
         let query = sqlx::query(
-            "INSERT INTO user_tokens (id, user_id, kind, name, token_hash, scopes, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO user_tokens (id, user_id, kind, name, token_hash, scopes, created_at, expires_at, on_disconnect)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(token.id.as_uuid())
         .bind(token.user.as_uuid())
@@ -114,7 +123,8 @@ macro_rules! insert_token {
         .bind(token.hash.as_bytes().as_slice())
         .bind($crate::tokens::scopes_text(&token.scopes))
         .bind($crate::dialect::DbTime($now))
-        .bind(token.expires_at.map($crate::dialect::DbTime));
+        .bind(token.expires_at.map($crate::dialect::DbTime))
+        .bind(token.on_disconnect.as_str());
         $db.execute(query).await?
     }};
 }
@@ -131,6 +141,7 @@ impl TryFrom<Row> for Token {
             created_at: row.created_at,
             last_used_at: row.last_used_at.map(Timestamp::from),
             expires_at: row.expires_at.map(Timestamp::from),
+            on_disconnect: parse_on_disconnect(&row.on_disconnect)?,
         })
     }
 }
@@ -172,7 +183,8 @@ impl Tokens<'_> {
     async fn read(&self, hash: &TokenHash) -> Result<Option<AuthenticatedToken>, StoreError> {
         let row: Option<AuthRow> = on_read!(self.0, db => {
             db.optional(sqlx::query_as(
-                "SELECT t.id, t.kind, t.user_id, u.username, u.is_admin, t.scopes, t.last_used_at, t.expires_at
+                "SELECT t.id, t.kind, t.user_id, u.username, u.is_admin, t.scopes, t.last_used_at, t.expires_at,
+                    t.on_disconnect
                  FROM user_tokens t JOIN users u ON u.id = t.user_id
                  WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND u.is_active")
                 .bind(hash.as_bytes().as_slice())).await?
@@ -187,6 +199,7 @@ impl Tokens<'_> {
                 scopes: parse_scopes(&row.scopes)?,
                 last_used_at: row.last_used_at.map(Timestamp::from),
                 expires_at: row.expires_at.map(Timestamp::from),
+                on_disconnect: parse_on_disconnect(&row.on_disconnect)?,
             })
         })
         .transpose()
@@ -204,7 +217,7 @@ impl Tokens<'_> {
     pub async fn list(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
         let rows: Vec<Row> = on_read!(self.0, db => {
             db.all(sqlx::query_as(
-                "SELECT id, name, scopes, created_at, last_used_at, expires_at FROM user_tokens
+                "SELECT id, name, scopes, created_at, last_used_at, expires_at, on_disconnect FROM user_tokens
                  WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id")
                 .bind(user.as_uuid())).await?
         });

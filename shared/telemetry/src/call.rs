@@ -12,6 +12,7 @@ use crate::{
 pub enum Operation {
     Chat,
     Images,
+    Embeddings,
 }
 
 /// One call to a provider, from asking to its end; counts as cancelled when it is dropped.

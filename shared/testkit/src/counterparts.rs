@@ -58,6 +58,6 @@ pub async fn run_sdk(name: &str, base_url: &str, token: &str, model: &str) -> Fi
     run(&script("sdk/run"), dir.path(), &[name], &envs, "").await
 }
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name)
 }

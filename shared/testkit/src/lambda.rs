@@ -2,6 +2,7 @@
 
 mod event;
 mod response;
+mod watch;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,6 +20,8 @@ use crate::process::Process;
 use crate::serve::{Body, Loopback, full, listen, serve};
 use crate::temp::random_hex;
 use response::Part;
+
+pub use watch::LambdaWatch;
 
 /// No test waits longer than this for a function.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -93,7 +93,7 @@ impl Process {
         self.stderr.so_far()
     }
 
-    fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child of ours")
     }
 

@@ -9,6 +9,8 @@ mod images;
 mod ollama;
 mod openai;
 mod pace;
+mod recording;
+mod responses;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -79,6 +81,8 @@ pub const MODELS: [&str; 22] = [
 /// What the model `unicode` says: characters of two, three and four bytes.
 pub const UNICODE: &str = "Grüße aus 東京 🦀";
 
+pub use recording::Recording;
+
 /// One request as it arrived.
 #[derive(Debug, Clone)]
 pub struct ProviderRequest {
@@ -139,6 +143,8 @@ struct Script {
     ollama: Option<Mutex<ollama::Library>>,
     /// Further names of `echo`.
     echoes: Mutex<Vec<String>>,
+    /// What models say whose answers were written down.
+    recordings: Mutex<Vec<(String, Recording)>>,
 }
 
 impl FakeProvider {
@@ -172,6 +178,7 @@ impl FakeProvider {
             departures: Semaphore::new(0),
             ollama,
             echoes: Mutex::default(),
+            recordings: Mutex::default(),
         });
         let shared = Arc::clone(&script);
         let server = serve(listener, move |request| answer(Arc::clone(&shared), request));
@@ -215,6 +222,11 @@ impl FakeProvider {
     /// From now on this model is an `echo` that no list names: what a fallback asks next, for example.
     pub fn serve_also(&self, model: &str) {
         self.script.echoes.lock().expect("no panic while adding").push(model.to_owned());
+    }
+
+    /// From now on this model answers what was written down, whatever it is asked, in whatever family.
+    pub fn play(&self, model: &str, recording: Recording) {
+        self.script.recordings.lock().expect("no panic while adding").push((model.to_owned(), recording));
     }
 
     /// All requests so far, in order of arrival.
@@ -319,11 +331,14 @@ async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Response<Bod
     script.requests.lock().expect("no panic while recording").push(request.clone());
     script.arrived.send_modify(|count| *count += 1);
 
+    if let Some(recording) = script.recording(&request) {
+        return recording.play(&request);
+    }
     if script.ollama.is_some() {
         return ollama::answer(&script, &request).await;
     }
     match request.route() {
-        "/v1/messages" => anthropic::answer(&script, &request).await,
+        "/v1/messages" | "/v1/messages/count_tokens" => anthropic::answer(&script, &request).await,
         "/v1/models" if !request.header("anthropic-version").is_empty() => anthropic::answer(&script, &request).await,
         "/api/models" => hub::answer(&script, &request),
         "/v1/images/generations" => images::openai(&script, &request).await,

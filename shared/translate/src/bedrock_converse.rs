@@ -1,24 +1,19 @@
-use serde_json::Value;
+//! Amazon Bedrock's `Converse` and `ConverseStream`. The model's id stands in the address, and a stream is asked for by
+//! another address: neither is in the body. Members and their limits are those of the service's public API model.
 
-use crate::{Event, Losses, Reply, Request, Unreadable, Unsupported};
+mod conversation;
+mod family;
+mod media;
+mod read_reply;
+mod stream_reader;
+mod thinking;
+mod tools;
+mod wire;
+mod write_request;
 
-pub(crate) fn write_request(_request: Request, _model: &str, losses: &mut Losses) -> Result<Value, Unsupported> {
-    Err(losses.never("model", "not yet"))
-}
+pub(crate) use read_reply::read_reply;
+pub(crate) use stream_reader::StreamReader;
+pub(crate) use write_request::write_request;
 
-pub(crate) fn read_reply(_body: &[u8]) -> Result<Reply, Unreadable> {
-    Err(Unreadable::OtherForm("not yet"))
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct StreamReader;
-
-impl StreamReader {
-    pub(crate) fn read(&mut self, _name: Option<&str>, _data: &[u8]) -> Result<Vec<Event>, Unreadable> {
-        Ok(Vec::new())
-    }
-
-    pub(crate) fn finish(&mut self) -> Vec<Event> {
-        Vec::new()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,24 +1,25 @@
-use serde_json::Value;
+//! Google's `generateContent` and `streamGenerateContent?alt=sse`. The model and the wish for a stream stand in the
+//! address.
 
-use crate::{Event, Losses, Reply, Request, Unreadable, Unsupported};
+mod config;
+mod contents;
+mod grounding;
+mod media;
+mod members;
+mod model;
+mod read_reply;
+mod stream_reader;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod wire;
+mod write_request;
 
-pub(crate) fn write_request(_request: Request, _model: &str, losses: &mut Losses) -> Result<Value, Unsupported> {
-    Err(losses.never("model", "not yet"))
-}
+pub(crate) use read_reply::read_reply;
+pub(crate) use stream_reader::StreamReader;
+pub(crate) use write_request::write_request;
 
-pub(crate) fn read_reply(_body: &[u8]) -> Result<Reply, Unreadable> {
-    Err(Unreadable::OtherForm("not yet"))
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct StreamReader;
-
-impl StreamReader {
-    pub(crate) fn read(&mut self, _data: &[u8]) -> Result<Vec<Event>, Unreadable> {
-        Ok(Vec::new())
-    }
-
-    pub(crate) fn finish(&mut self) -> Vec<Event> {
-        Vec::new()
-    }
+/// An object that takes its values as they are: `json!` would copy them, and they may be megabytes.
+fn object<const N: usize>(members: [(&str, serde_json::Value); N]) -> serde_json::Value {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

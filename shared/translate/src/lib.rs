@@ -5,6 +5,10 @@
 
 mod anthropic_messages;
 mod bedrock_converse;
+mod call;
+pub mod embeddings;
+mod estimate;
+mod extra;
 mod format;
 mod google_gemini;
 mod loss;
@@ -18,6 +22,8 @@ mod request;
 mod signature;
 mod translate;
 
+pub use anthropic_messages::read_count_request;
+pub use estimate::estimate_tokens;
 pub use format::Format;
 pub use loss::{Losses, Malformed, OnUnsupported, Unreadable, Unsupported};
 pub use member::Member;

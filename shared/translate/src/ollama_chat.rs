@@ -1,20 +1,19 @@
-use serde_json::Value;
+//! Ollama's own `/api/chat`: one JSON object a line.
+//!
+//! It beats Ollama's compatible API where a request has what only Ollama knows (see `options.rs`), where a model's own
+//! defaults for sampling should hold (the compatible one sets `temperature` and `top_p` to 1), and in that thoughts
+//! come back and go in again.
 
-use crate::{Event, Losses, Reply, Request, Unreadable, Unsupported};
+mod messages;
+mod options;
+mod read_reply;
+mod stream_reader;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod wire;
+mod write_request;
 
-pub(crate) fn write_request(_request: Request, _model: &str, losses: &mut Losses) -> Result<Value, Unsupported> {
-    Err(losses.never("model", "not yet"))
-}
-
-pub(crate) fn read_reply(_body: &[u8]) -> Result<Reply, Unreadable> {
-    Err(Unreadable::OtherForm("not yet"))
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct StreamReader;
-
-impl StreamReader {
-    pub(crate) fn read(&mut self, _data: &[u8]) -> Result<Vec<Event>, Unreadable> {
-        Ok(Vec::new())
-    }
-}
+pub(crate) use read_reply::read_reply;
+pub(crate) use stream_reader::StreamReader;
+pub(crate) use write_request::write_request;

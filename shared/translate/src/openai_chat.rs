@@ -1,41 +1,29 @@
-use serde_json::Value;
+//! OpenAI's chat completions, and what the many providers that speak them add or do otherwise: Azure, DeepSeek, Google's
+//! compatible address, Groq, llama.cpp, Mistral, OpenRouter, vLLM and others.
 
-use crate::{Event, Losses, Malformed, Reply, Request, Stamp, Unreadable, Unsupported};
+mod fields;
+mod finish;
+mod read_messages;
+mod read_parts;
+mod read_reply;
+mod read_request;
+mod stream_reader;
+mod stream_writer;
+mod target;
+mod thoughts;
+mod usage;
+mod wire;
+mod write_messages;
+mod write_parts;
+mod write_reply;
+mod write_request;
 
-pub(crate) fn read_request(_body: &[u8]) -> Result<Request, Malformed> {
-    Err(Malformed { param: None, message: String::new() })
-}
+#[cfg(test)]
+mod tests;
 
-pub(crate) fn write_request(_request: Request, _model: &str, losses: &mut Losses) -> Result<Value, Unsupported> {
-    Err(losses.never("model", "not yet"))
-}
-
-pub(crate) fn read_reply(_body: &[u8]) -> Result<Reply, Unreadable> {
-    Err(Unreadable::OtherForm("not yet"))
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct StreamReader;
-
-impl StreamReader {
-    pub(crate) fn read(&mut self, _data: &[u8]) -> Result<Vec<Event>, Unreadable> {
-        Ok(Vec::new())
-    }
-}
-
-pub(crate) fn write_reply(_reply: Reply, _stamp: &Stamp) -> Value {
-    Value::Null
-}
-
-#[derive(Debug)]
-pub(crate) struct StreamWriter;
-
-impl StreamWriter {
-    pub(crate) fn new(_request: &Request, _stamp: Stamp) -> Self {
-        Self
-    }
-
-    pub(crate) fn write(&mut self, _event: Event, _out: &mut Vec<u8>) {}
-
-    pub(crate) fn fail(&mut self, _error: &Value, _out: &mut Vec<u8>) {}
-}
+pub(crate) use read_reply::read_reply;
+pub(crate) use read_request::{forget_older_calls, read_request};
+pub(crate) use stream_reader::StreamReader;
+pub(crate) use stream_writer::StreamWriter;
+pub(crate) use write_reply::write_reply;
+pub(crate) use write_request::write_request;

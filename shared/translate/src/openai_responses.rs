@@ -1,41 +1,51 @@
+//! OpenAI's Responses API: what callers send to `/v1/responses`, and what a provider of it is sent.
+//!
+//! Three things about the labels of the format's own store: `id`, `status` and `phase` of items that are given back say
+//! nothing to another provider and are not read; items that only the store can resolve (`item_reference`) and those of
+//! built-in tools are [`Part::Native`]; a reasoning item carries the seal of any provider in `encrypted_content`.
+
+mod annotation;
+mod envelope;
+mod item;
+mod members;
+mod open_item;
+mod read_input;
+mod read_reply;
+mod read_request;
+mod sse;
+mod stream_reader;
+mod stream_writer;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod wire;
+mod write_input;
+mod write_reply;
+mod write_request;
+
+pub(crate) use read_reply::read_reply;
+pub(crate) use read_request::read_request;
+pub(crate) use stream_reader::StreamReader;
+pub(crate) use stream_writer::StreamWriter;
+pub(crate) use write_reply::write_reply;
+pub(crate) use write_request::write_request;
+
 use serde_json::Value;
 
-use crate::{Event, Losses, Malformed, Reply, Request, Stamp, Unreadable, Unsupported};
+use crate::Format;
 
-pub(crate) fn read_request(_body: &[u8]) -> Result<Request, Malformed> {
-    Err(Malformed { param: None, message: String::new() })
-}
+const OWN: Format = Format::OpenaiResponses;
 
-pub(crate) fn write_request(_request: Request, _model: &str, losses: &mut Losses) -> Result<Value, Unsupported> {
-    Err(losses.never("model", "not yet"))
-}
+/// Stands before a seal that belongs to the function call after it, not to the thoughts of its own item.
+const OF_CALL: &str = "call:";
 
-pub(crate) fn read_reply(_body: &[u8]) -> Result<Reply, Unreadable> {
-    Err(Unreadable::OtherForm("not yet"))
-}
+/// Of `include`: that thoughts come with their seals.
+const INCLUDE_SEALS: &str = "reasoning.encrypted_content";
 
-#[derive(Debug, Default)]
-pub(crate) struct StreamReader;
+/// Of `include`: that texts come with their log probabilities.
+const INCLUDE_LOGPROBS: &str = "message.output_text.logprobs";
 
-impl StreamReader {
-    pub(crate) fn read(&mut self, _data: &[u8]) -> Result<Vec<Event>, Unreadable> {
-        Ok(Vec::new())
-    }
-}
-
-pub(crate) fn write_reply(_reply: Reply, _request: &Request, _stamp: &Stamp) -> Value {
-    Value::Null
-}
-
-#[derive(Debug)]
-pub(crate) struct StreamWriter;
-
-impl StreamWriter {
-    pub(crate) fn new(_request: &Request, _stamp: Stamp) -> Self {
-        Self
-    }
-
-    pub(crate) fn write(&mut self, _event: Event, _out: &mut Vec<u8>) {}
-
-    pub(crate) fn fail(&mut self, _error: &Value, _out: &mut Vec<u8>) {}
+/// An object of values that are moved into it.
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

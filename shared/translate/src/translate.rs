@@ -32,7 +32,13 @@ pub fn read_request(format: Format, body: &[u8]) -> Result<Request, Malformed> {
 
 /// The body for a provider. `model` is its name for the model; where the format has that in the address it is not in the
 /// body.
-pub fn write_request(format: Format, request: Request, model: &str, losses: &mut Losses) -> Result<Value, Unsupported> {
+pub fn write_request(
+    format: Format,
+    mut request: Request,
+    model: &str,
+    losses: &mut Losses,
+) -> Result<Value, Unsupported> {
+    openai_chat::forget_older_calls(&mut request);
     match format {
         Format::OpenaiChat => openai_chat::write_request(request, model, losses),
         Format::OpenaiResponses => openai_responses::write_request(request, model, losses),
@@ -58,7 +64,7 @@ pub fn read_reply(format: Format, body: &[u8]) -> Result<Reply, Unreadable> {
 /// The whole reply for a caller; nothing in a format that no caller speaks.
 pub fn write_reply(format: Format, reply: Reply, request: &Request, stamp: &Stamp) -> Value {
     match format {
-        Format::OpenaiChat => openai_chat::write_reply(reply, stamp),
+        Format::OpenaiChat => openai_chat::write_reply(reply, request, stamp),
         Format::OpenaiResponses => openai_responses::write_reply(reply, request, stamp),
         Format::AnthropicMessages => anthropic_messages::write_reply(reply, stamp),
         Format::GoogleGemini | Format::BedrockConverse | Format::OllamaChat => Value::Null,
@@ -124,7 +130,7 @@ pub struct StreamWriter(WriterOf);
 
 #[derive(Debug)]
 enum WriterOf {
-    OpenaiChat(openai_chat::StreamWriter),
+    OpenaiChat(Box<openai_chat::StreamWriter>),
     OpenaiResponses(Box<openai_responses::StreamWriter>),
     AnthropicMessages(anthropic_messages::StreamWriter),
 }
@@ -133,7 +139,7 @@ impl StreamWriter {
     /// `None` for a format that no caller speaks.
     pub fn new(format: Format, request: &Request, stamp: Stamp) -> Option<Self> {
         Some(Self(match format {
-            Format::OpenaiChat => WriterOf::OpenaiChat(openai_chat::StreamWriter::new(request, stamp)),
+            Format::OpenaiChat => WriterOf::OpenaiChat(Box::new(openai_chat::StreamWriter::new(request, stamp))),
             Format::OpenaiResponses => {
                 WriterOf::OpenaiResponses(Box::new(openai_responses::StreamWriter::new(request, stamp)))
             }

@@ -3,38 +3,57 @@
 use std::borrow::Cow;
 
 use llm_api_domain::WireFamily;
+use llm_api_translate::Format;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use crate::{Detail, Endpoint, UpstreamError};
+use crate::{Api, Detail, Endpoint, UpstreamError, aws};
 
 /// What a path segment may hold unescaped.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'@');
 
-/// Where a chat completion is asked for. OpenAI's address was made with the endpoint.
-pub(crate) fn chat<'a>(
+/// Where something is asked for. OpenAI's address was made with the endpoint.
+pub(crate) fn of<'a>(
     endpoint: &'a Endpoint,
     family: WireFamily,
+    api: Api,
     model: &str,
     stream: bool,
     azure_api_version: &str,
 ) -> Result<Cow<'a, Url>, UpstreamError> {
     let base = endpoint.base_url();
-    Ok(match family {
-        WireFamily::OpenaiChat => Cow::Borrowed(endpoint.chat_url()),
-        WireFamily::AzureOpenai if is_azure_v1(endpoint) => Cow::Borrowed(endpoint.chat_url()),
-        WireFamily::AzureOpenai => {
-            let path = format!("deployments/{}/chat/completions", segment(model)?);
-            Cow::Owned(azure(endpoint, &path, azure_api_version)?)
+    let under = |path: &str| parse(&format!("{base}/{path}")).map(Cow::Owned);
+    match (family, api) {
+        (WireFamily::Unsupported, _) => Err(UpstreamError::not_callable()),
+        (WireFamily::AzureOpenai, api) if !is_azure_v1(endpoint) => {
+            let path = match api {
+                // The model stands in the body there.
+                Api::Reply(Format::OpenaiResponses) => "responses".to_owned(),
+                Api::Embeddings => format!("deployments/{}/embeddings", segment(model)?),
+                _ => format!("deployments/{}/chat/completions", segment(model)?),
+            };
+            azure(endpoint, &path, azure_api_version).map(Cow::Owned)
         }
-        WireFamily::AnthropicMessages => Cow::Owned(parse(&format!("{base}/messages"))?),
-        WireFamily::GoogleGemini => {
+        (_, Api::Reply(Format::OpenaiChat)) => Ok(Cow::Borrowed(endpoint.chat_url())),
+        (_, Api::Reply(Format::OpenaiResponses)) => under("responses"),
+        (_, Api::Reply(Format::AnthropicMessages)) => under("messages"),
+        (_, Api::CountTokens) => under("messages/count_tokens"),
+        (_, Api::Embeddings) => under("embeddings"),
+        (_, Api::Reply(Format::GoogleGemini)) => {
             let action = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-            let model = segment(model.strip_prefix("models/").unwrap_or(model))?;
-            Cow::Owned(parse(&format!("{base}/models/{model}:{action}"))?)
+            under(&google(model, action)?)
         }
-        WireFamily::Unsupported => return Err(unsupported()),
-    })
+        (_, Api::BatchEmbedContents) => under(&google(model, "batchEmbedContents")?),
+        (_, Api::Reply(Format::BedrockConverse)) => aws::converse(base, model, stream).map(Cow::Owned),
+        (_, Api::Reply(Format::OllamaChat)) => {
+            parse(&format!("{}/api/chat", without_version(endpoint))).map(Cow::Owned)
+        }
+    }
+}
+
+fn google(model: &str, action: &str) -> Result<String, UpstreamError> {
+    let model = segment(model.strip_prefix("models/").unwrap_or(model))?;
+    Ok(format!("models/{model}:{action}"))
 }
 
 /// One page of the list of models; `after` is what the page before told.
@@ -50,7 +69,7 @@ pub(crate) fn models<'a>(
         WireFamily::AzureOpenai => return azure(endpoint, "models", azure_api_version).map(Cow::Owned),
         WireFamily::AnthropicMessages => ("limit", "after_id"),
         WireFamily::GoogleGemini => ("pageSize", "pageToken"),
-        WireFamily::Unsupported => return Err(unsupported()),
+        WireFamily::AmazonBedrock | WireFamily::Unsupported => return Err(UpstreamError::not_callable()),
     };
     let mut url = endpoint.models_url().clone();
     url.query_pairs_mut().append_pair(size, "1000");
@@ -100,10 +119,6 @@ fn azure(endpoint: &Endpoint, path: &str, api_version: &str) -> Result<Url, Upst
     Ok(url)
 }
 
-fn unsupported() -> UpstreamError {
-    UpstreamError::bad("no wire format is known for it")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,11 +165,13 @@ mod tests {
         ];
         for (family, base, model, expected) in cases {
             let endpoint = endpoint(base);
-            let url = chat(&endpoint, family, model, false, "V 1").expect("an address");
+            let api = Api::of_family(family).expect("callable");
+            let url = of(&endpoint, family, api, model, false, "V 1").expect("an address");
             assert_eq!(url.as_str(), expected);
         }
         let google = endpoint("https://a.test/v1beta");
-        let url = chat(&google, WireFamily::GoogleGemini, "g", true, "").expect("an address");
+        let url =
+            of(&google, WireFamily::GoogleGemini, Api::Reply(Format::GoogleGemini), "g", true, "").expect("an address");
         assert_eq!(url.as_str(), "https://a.test/v1beta/models/g:streamGenerateContent?alt=sse");
     }
 
@@ -177,11 +194,13 @@ mod tests {
     fn a_name_cannot_climb_out_of_its_place() {
         let endpoint = endpoint("https://a.test");
         for name in ["", ".", ".."] {
-            let refused = chat(&endpoint, WireFamily::AzureOpenai, name, false, "V").expect_err("no name");
+            let refused = of(&endpoint, WireFamily::AzureOpenai, Api::Reply(Format::OpenaiChat), name, false, "V")
+                .expect_err("no name");
             assert!(matches!(refused, UpstreamError::Refused { status: 400, .. }));
         }
         for name in ["%2e%2e", "..\t", "..%2f", "a/b", "..\\"] {
-            let url = chat(&endpoint, WireFamily::AzureOpenai, name, false, "V").expect("an address");
+            let url = of(&endpoint, WireFamily::AzureOpenai, Api::Reply(Format::OpenaiChat), name, false, "V")
+                .expect("an address");
             let segments: Vec<_> = url.path_segments().expect("a path").collect();
             assert_eq!((segments.len(), segments[3], segments[4]), (5, "chat", "completions"), "{url}");
         }

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{AUTHORIZATION, InvalidHeaderValue},
 };
-use llm_api_domain::WireFamily;
+use llm_api_domain::{Timestamp, WireFamily};
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
-use crate::{Detail, UpstreamError};
+use crate::{AwsCredential, Detail, UpstreamError};
 
 /// What kind of secret a credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,24 +49,35 @@ const ANTHROPIC_OAUTH: (&str, &str) = ("anthropic-beta", "oauth-2025-04-20");
 /// The headers by which one family knows a caller. Never a part of a URL: those end up in logs.
 pub(crate) struct AuthHeaders {
     credential: Option<(HeaderName, HeaderValue)>,
+    /// Signs each try anew.
+    signed: Option<Box<AwsCredential>>,
     fixed: &'static [(&'static str, &'static str)],
 }
 
 impl AuthHeaders {
     /// For servers that want no credential.
-    pub(crate) const NONE: Self = Self { credential: None, fixed: &[] };
+    pub(crate) const NONE: Self = Self { credential: None, signed: None, fixed: &[] };
 
     pub(crate) fn new(family: WireFamily, auth: Option<&Auth>) -> Result<Self, UpstreamError> {
+        if let (WireFamily::AmazonBedrock, Some(auth)) = (family, auth)
+            && let Ok(signed) = AwsCredential::parse(auth.secret.expose_secret())
+        {
+            return Ok(Self { credential: None, signed: Some(Box::new(signed)), fixed: &[] });
+        }
         let credential = auth.map(|auth| credential(family, auth)).transpose().map_err(|_| unsendable())?;
         let fixed: &[_] = match (family, auth.map(|auth| auth.scheme)) {
             (WireFamily::AnthropicMessages, Some(AuthScheme::OauthToken)) => &[ANTHROPIC_VERSION, ANTHROPIC_OAUTH],
             (WireFamily::AnthropicMessages, Some(AuthScheme::Key) | None) => &[ANTHROPIC_VERSION],
             (
-                WireFamily::OpenaiChat | WireFamily::AzureOpenai | WireFamily::GoogleGemini | WireFamily::Unsupported,
+                WireFamily::OpenaiChat
+                | WireFamily::AzureOpenai
+                | WireFamily::GoogleGemini
+                | WireFamily::AmazonBedrock
+                | WireFamily::Unsupported,
                 _,
             ) => &[],
         };
-        Ok(Self { credential, fixed })
+        Ok(Self { credential, signed: None, fixed })
     }
 
     pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
@@ -76,12 +88,36 @@ impl AuthHeaders {
             headers.insert(*name, HeaderValue::from_static(value));
         }
     }
+
+    /// Adds what depends on the request itself, where the provider wants that.
+    pub(crate) fn sign(
+        &self,
+        (method, url, body): (&Method, &Url, &[u8]),
+        now: Timestamp,
+        headers: &mut HeaderMap,
+    ) -> Result<(), UpstreamError> {
+        let Some(credential) = &self.signed else { return Ok(()) };
+        let now = jiff::Timestamp::from_microsecond(now.as_micros()).map_err(|_| unsendable())?;
+        credential.add_to((method, url, body), now, headers).map_err(|_| unsendable())
+    }
+
+    /// Adds a header of the caller's: their version of an API in place of ours, their betas beside ours, and never a
+    /// credential.
+    pub(crate) fn pass_on(&self, headers: &mut HeaderMap, name: &HeaderName, value: &HeaderValue) {
+        match name.as_str() {
+            "anthropic-version" => drop(headers.insert(name, value.clone())),
+            _ if self.credential.as_ref().is_some_and(|(own, _)| own == name) => {}
+            _ => drop(headers.append(name, value.clone())),
+        }
+    }
 }
 
 fn credential(family: WireFamily, auth: &Auth) -> Result<(HeaderName, HeaderValue), InvalidHeaderValue> {
     let secret = auth.secret.expose_secret();
     let own_header = match (auth.scheme, family) {
-        (AuthScheme::OauthToken, _) | (AuthScheme::Key, WireFamily::OpenaiChat | WireFamily::Unsupported) => None,
+        // A key of Bedrock's own is a bearer token; what is signed has none of these.
+        (AuthScheme::OauthToken, _)
+        | (AuthScheme::Key, WireFamily::OpenaiChat | WireFamily::AmazonBedrock | WireFamily::Unsupported) => None,
         (AuthScheme::Key, WireFamily::AzureOpenai) => Some("api-key"),
         (AuthScheme::Key, WireFamily::AnthropicMessages) => Some("x-api-key"),
         (AuthScheme::Key, WireFamily::GoogleGemini) => Some("x-goog-api-key"),

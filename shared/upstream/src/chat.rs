@@ -1,4 +1,4 @@
-//! Asks for one chat completion, in the provider's own wire format.
+//! Asks a provider for one reply.
 
 use std::fmt;
 
@@ -8,9 +8,10 @@ use llm_api_domain::{TokenUsage, WireFamily};
 use secrecy::SecretString;
 
 use crate::{
-    Auth, Client, Endpoint, EventStream, UpstreamError, address,
-    client::{check_json, is_event_stream},
+    Api, Auth, Client, Endpoint, EventStream, UpstreamError, address,
+    client::check_json,
     convert,
+    framing::Framing,
     request::Request,
     wire::{
         anthropic, gemini,
@@ -18,24 +19,28 @@ use crate::{
     },
 };
 
-/// One chat completion to ask for.
+/// One thing to ask for.
 pub struct Call<'a> {
     pub endpoint: &'a Endpoint,
-    /// What `body` is written in.
+    /// How the provider is addressed, and how it knows us.
     pub family: WireFamily,
+    /// What `body` is written in.
+    pub api: Api,
     /// Stands in the address where the family has it there.
     pub model: &'a str,
     pub auth: Option<&'a Auth>,
     pub body: Bytes,
     /// Whether the body asks for a stream.
     pub accept_stream: bool,
+    /// Headers of the caller's that the provider is to see, such as those of betas.
+    pub pass_on: Option<&'a HeaderMap>,
 }
 
 impl fmt::Debug for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("origin", self.endpoint.origin())
-            .field("family", &self.family)
+            .field("api", &self.api)
             .field("model", &self.model)
             .field("body_bytes", &self.body.len())
             .field("accept_stream", &self.accept_stream)
@@ -80,31 +85,67 @@ impl fmt::Debug for Complete {
     }
 }
 
+/// A successful answer, as it came.
+#[derive(Debug)]
+pub enum Answer {
+    Stream(EventStream),
+    Whole(Whole),
+}
+
+/// An answer in one piece, not yet read.
+pub struct Whole {
+    pub headers: HeaderMap,
+    /// The provider's own bytes.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Whole").field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
 impl Client {
     /// Asks for a chat completion. Tries up to three times, but never again once the head of an answer has come.
     pub async fn chat(&self, call: Call<'_>) -> Result<Reply, UpstreamError> {
-        let Call { endpoint, family, model, auth, body, accept_stream } = call;
+        let (family, secret) = (call.family, call.auth.map(|auth| &auth.secret));
+        match self.exchange(call).await? {
+            Answer::Stream(stream) => Ok(Reply::Stream(stream)),
+            Answer::Whole(Whole { headers, body }) => {
+                let usage = usage(family, &body, secret)?;
+                Ok(Reply::Complete(Complete { family, body, usage, headers }))
+            }
+        }
+    }
+
+    /// Asks, and reads nothing of the answer but its framing. Tries up to three times, but never again once the head of
+    /// an answer has come.
+    pub async fn exchange(&self, call: Call<'_>) -> Result<Answer, UpstreamError> {
+        let Call { endpoint, family, api, model, auth, body, accept_stream, pass_on } = call;
         let config = self.config();
         let due = self.due();
-        let url = address::chat(endpoint, family, model, accept_stream, &config.azure_api_version)?;
+        let url = address::of(endpoint, family, api, model, accept_stream, &config.azure_api_version)?;
         let body = match family {
             WireFamily::AzureOpenai if address::is_azure_v1(endpoint) => convert::with_model(body, model),
             _ => body,
         };
-        let accept = if accept_stream { "text/event-stream" } else { "application/json" };
-        let request = Request::new(Method::POST, url, family, auth)?.body(body).accept(accept);
+        let accept = match (accept_stream, family) {
+            (false, _) => "application/json",
+            (true, WireFamily::AmazonBedrock) => "application/vnd.amazon.eventstream",
+            (true, _) => "text/event-stream",
+        };
+        let request = Request::new(Method::POST, url, family, auth)?.body(body).accept(accept).passing_on(pass_on);
         let mut response = self.ask(endpoint, &request, due).await?;
-        if is_event_stream(response.headers()) {
+        if let Some(framing) = Framing::of(response.headers(), config.max_line_bytes) {
             if !accept_stream {
                 return Err(UpstreamError::bad("it is a stream although none was asked for"));
             }
-            let stream = EventStream::new(response, config.max_line_bytes, config.idle_timeout, due.end);
-            return Ok(Reply::Stream(stream));
+            let stream = EventStream::new(response, framing, config.idle_timeout, due.end);
+            return Ok(Answer::Stream(stream));
         }
         check_json(response.headers())?;
         let body = self.read(&mut response, due.end).await?;
-        let usage = usage(family, &body, request.secret())?;
-        Ok(Reply::Complete(Complete { family, body, usage, headers: std::mem::take(response.headers_mut()) }))
+        Ok(Answer::Whole(Whole { headers: std::mem::take(response.headers_mut()), body }))
     }
 }
 
@@ -115,9 +156,10 @@ fn usage(family: WireFamily, body: &[u8], secret: Option<&SecretString>) -> Resu
         WireFamily::OpenaiChat | WireFamily::AzureOpenai => {
             Outline::parse(body).map(|outline| outline.usage).map_err(|error| judge(error, body, secret))
         }
-        WireFamily::AnthropicMessages | WireFamily::GoogleGemini | WireFamily::Unsupported => {
-            completion(family, body, secret).map(|completion| completion.usage)
-        }
+        WireFamily::AnthropicMessages
+        | WireFamily::GoogleGemini
+        | WireFamily::AmazonBedrock
+        | WireFamily::Unsupported => completion(family, body, secret).map(|completion| completion.usage),
     }
 }
 
@@ -132,6 +174,7 @@ fn completion(family: WireFamily, body: &[u8], secret: Option<&SecretString>) ->
             },
             Err(error) => Err(error),
         },
+        WireFamily::AmazonBedrock => convert::bedrock::completion(body),
         WireFamily::Unsupported => Err(CompletionError::NoChoices),
     };
     completion.map_err(|error| judge(error, body, secret))

@@ -151,7 +151,7 @@ impl Client {
         };
         let mut backoff = BACKOFF.into_iter();
         loop {
-            let error = match timeout_at(due, client.execute(request.build())).await {
+            let error = match timeout_at(due, client.execute(request.build(self.0.config.clock.now())?)).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => UpstreamError::before_head(&error),
                 Err(_) => UpstreamError::Timeout { phase: TimeoutPhase::FirstByte },
@@ -221,10 +221,6 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), UpstreamError> {
         }
         _ => Ok(()),
     }
-}
-
-pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|media_type| media_type.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// A missing type passes: the parser has the last word.

@@ -143,6 +143,18 @@ impl UpstreamError {
         matches!(self, Self::Failed { status: 503 | 529, .. })
     }
 
+    /// The provider's filter held the request back; its word for the reason.
+    pub fn blocked(reason: &str) -> Self {
+        let message = format!("The provider blocked the request: {reason}");
+        let code = Some("content_filter".to_owned());
+        Self::Refused { status: 400, detail: Detail { message, code, ..Detail::default() } }
+    }
+
+    /// For a provider that speaks no format of ours; routing keeps requests away from those.
+    pub fn not_callable() -> Self {
+        Self::bad("no wire format is known for it")
+    }
+
     pub(crate) fn bad(reason: impl Into<String>) -> Self {
         Self::BadResponse { reason: reason.into() }
     }

@@ -2,7 +2,9 @@
 //! Knows neither our database nor how we serve HTTP.
 
 mod address;
+mod api;
 mod auth;
+mod aws;
 mod balance;
 mod body;
 mod chat;
@@ -13,6 +15,8 @@ pub mod convert;
 mod detail;
 mod endpoint;
 mod error;
+mod eventstream;
+mod framing;
 mod guard;
 mod hub;
 mod images;
@@ -22,14 +26,17 @@ mod ollama;
 mod plain;
 mod redact;
 mod request;
+mod sigv4;
 mod sniff;
 pub mod sse;
 mod stream;
 pub mod wire;
 
+pub use api::Api;
 pub use auth::{Auth, AuthScheme};
+pub use aws::{AwsCredential, AwsCredentialError};
 pub use balance::Balance;
-pub use chat::{Call, Complete, Reply};
+pub use chat::{Answer, Call, Complete, Reply, Whole};
 pub use client::{Client, ClientError};
 pub use config::UpstreamConfig;
 pub use convert::{Conversation, ConvertError, Step, StreamReader, Turn, to_wire};

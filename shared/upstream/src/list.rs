@@ -22,6 +22,10 @@ impl Client {
         family: WireFamily,
         auth: Option<&Auth>,
     ) -> Result<Vec<ListedModel>, UpstreamError> {
+        // Amazon lists models at another host than the one that the key was stored for.
+        if family == WireFamily::AmazonBedrock {
+            return Ok(Vec::new());
+        }
         let due = Due::soon();
         let mut found = Vec::new();
         let mut after: Option<String> = None;
@@ -46,6 +50,6 @@ fn page(family: WireFamily, body: &[u8]) -> Option<Page> {
         WireFamily::AzureOpenai => models::parse(body).map(|_| Page::only(Vec::new())),
         WireFamily::AnthropicMessages => models::anthropic(body),
         WireFamily::GoogleGemini => models::gemini(body),
-        WireFamily::Unsupported => None,
+        WireFamily::AmazonBedrock | WireFamily::Unsupported => None,
     }
 }

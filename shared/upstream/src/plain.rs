@@ -18,8 +18,9 @@ use url::Url;
 use crate::{
     EventStream, TimeoutPhase, UnreachableReason, UpstreamConfig, UpstreamError,
     body::{self, Limits},
-    client::{builder, is_event_stream},
+    client::builder,
     error::causes,
+    framing::Framing,
     sse,
 };
 
@@ -219,11 +220,11 @@ impl PlainRequest<'_> {
         let deadline = Instant::now() + timeout;
         let response = self.head(deadline).await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        if !status.is_success() || !is_event_stream(&headers) {
+        let framing = Framing::of(&headers, UpstreamConfig::default().max_line_bytes).filter(|_| status.is_success());
+        let Some(framing) = framing else {
             return read(response, deadline).await.map(PlainAnswer::Whole);
-        }
-        let max_event_bytes = UpstreamConfig::default().max_line_bytes;
-        let events = EventStream::new(response, max_event_bytes, timeout, deadline);
+        };
+        let events = EventStream::new(response, framing, timeout, deadline);
         Ok(PlainAnswer::Events(PlainStream { status, headers, events: Box::new(events) }))
     }
 

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method,
+    HeaderMap, HeaderValue, Method,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use llm_api_domain::WireFamily;
+use llm_api_domain::{Timestamp, WireFamily};
 use secrecy::SecretString;
 use serde::Serialize;
 use url::Url;
@@ -24,6 +24,7 @@ pub(crate) struct Request<'a> {
     /// Of the body.
     media_type: &'static str,
     accept: &'static str,
+    pass_on: Option<&'a HeaderMap>,
 }
 
 impl<'a> Request<'a> {
@@ -43,6 +44,7 @@ impl<'a> Request<'a> {
             body: None,
             media_type: "application/json",
             accept: "application/json",
+            pass_on: None,
         })
     }
 
@@ -57,6 +59,7 @@ impl<'a> Request<'a> {
             body: None,
             media_type: "application/json",
             accept: "application/json",
+            pass_on: None,
         }
     }
 
@@ -83,20 +86,33 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// With headers of the caller's. Those that we set ourselves win, but for the version of an API.
+    pub(crate) fn passing_on(mut self, headers: Option<&'a HeaderMap>) -> Self {
+        self.pass_on = headers;
+        self
+    }
+
     pub(crate) fn secret(&self) -> Option<&'a SecretString> {
         self.secret
     }
 
-    pub(crate) fn build(&self) -> reqwest::Request {
+    /// # Errors
+    /// For a credential that cannot be sent.
+    pub(crate) fn build(&self, now: Timestamp) -> Result<reqwest::Request, UpstreamError> {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.as_ref().clone());
         let headers = request.headers_mut();
         headers.reserve(5);
         headers.insert(ACCEPT, HeaderValue::from_static(self.accept));
         self.headers.add_to(headers);
+        for (name, value) in self.pass_on.into_iter().flatten() {
+            self.headers.pass_on(headers, name, value);
+        }
         if let Some(body) = &self.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
             *request.body_mut() = Some(body.clone().into());
         }
-        request
+        let body = self.body.as_deref().unwrap_or_default();
+        self.headers.sign((&self.method, &self.url, body), now, request.headers_mut())?;
+        Ok(request)
     }
 }

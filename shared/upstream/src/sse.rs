@@ -191,6 +191,12 @@ pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
     joined
 }
 
+/// The event's name: its last `event:` line; `None` where it has none, or one that is no text.
+pub fn name(event: &[u8]) -> Option<&str> {
+    let name = lines(event).filter_map(|line| field(line, b"event")).last()?;
+    std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
+}
+
 /// The lines of an event without their endings. Blank lines, also those between `\r` and `\n`, carry nothing.
 fn lines(mut event: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {

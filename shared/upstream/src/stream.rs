@@ -6,32 +6,22 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::{
-    UpstreamError,
-    chunks::Chunks,
-    sse::{EventSplitter, Tail, TooLong, data},
-    wire::openai::is_done,
-};
+use crate::{UpstreamError, chunks::Chunks, framing::Framing};
 
 /// The events of an answer. Read it to its end (`None`) so that the connection can serve the next call; dropping it
 /// earlier closes the connection.
 pub struct EventStream {
     headers: HeaderMap,
     chunks: Chunks,
-    splitter: EventSplitter,
+    framing: Framing,
 }
 
 impl EventStream {
-    pub(crate) fn new(
-        mut response: reqwest::Response,
-        max_event_bytes: usize,
-        idle: Duration,
-        deadline: Instant,
-    ) -> Self {
+    pub(crate) fn new(mut response: reqwest::Response, framing: Framing, idle: Duration, deadline: Instant) -> Self {
         Self {
             headers: std::mem::take(response.headers_mut()),
             chunks: Chunks::new(response, idle, Some(deadline)),
-            splitter: EventSplitter::new(max_event_bytes),
+            framing,
         }
     }
 
@@ -44,32 +34,19 @@ impl EventStream {
     /// Whether the last event was the right one to end with is the caller's to judge. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<Bytes, UpstreamError>> {
         loop {
-            match self.splitter.next_event() {
+            match self.framing.next_event() {
                 Some(Ok(event)) => return Some(Ok(event)),
-                Some(Err(TooLong)) => {
+                Some(Err(error)) => {
                     self.chunks.close();
-                    return Some(Err(UpstreamError::bad(TooLong.to_string())));
+                    return Some(Err(error));
                 }
                 None => {}
             }
             match self.chunks.next().await? {
-                Ok(Some(chunk)) => self.splitter.push(chunk),
-                Ok(None) => return self.last(),
+                Ok(Some(chunk)) => self.framing.push(chunk),
+                Ok(None) => return self.framing.finish(),
                 Err(error) => return Some(Err(error)),
             }
-        }
-    }
-
-    /// What the end of the body left over. A cut JSON text is never whole, so only a final `[DONE]` may lack its line
-    /// ending.
-    fn last(&mut self) -> Option<Result<Bytes, UpstreamError>> {
-        match self.splitter.finish() {
-            Tail::Nothing => None,
-            Tail::Event(event) => Some(Ok(event)),
-            Tail::Partial(rest) if data(&rest).is_some_and(|data| is_done(&data)) => {
-                Some(Ok([&rest, &b"\n\n"[..]].concat().into()))
-            }
-            Tail::Partial(_) => Some(Err(UpstreamError::died("it ended in the middle of an event"))),
         }
     }
 }

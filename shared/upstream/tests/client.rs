@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use llm_api_domain::{Clock, Timestamp, WireFamily};
 use llm_api_upstream::{
-    Auth, Call, Client, Endpoint, EventStream, ListedModel, Origin, Reply, TimeoutPhase, UnreachableReason,
+    Api, Auth, Call, Client, Endpoint, EventStream, ListedModel, Origin, Reply, TimeoutPhase, UnreachableReason,
     UpstreamConfig, UpstreamError,
 };
 use support::{Server, Step, answer, chunk, json, last_chunk, stream_head};
@@ -38,7 +38,9 @@ async fn ask(client: &Client, endpoint: &Endpoint, accept_stream: bool) -> Resul
     let auth = Auth::key(SECRET);
     let body = Bytes::from_static(BODY.as_bytes());
     let family = WireFamily::OpenaiChat;
-    client.chat(Call { endpoint, family, model: "m", auth: Some(&auth), body, accept_stream }).await
+    let api = Api::of_family(family).expect("callable");
+    let call = Call { endpoint, family, api, model: "m", auth: Some(&auth), body, accept_stream, pass_on: None };
+    client.chat(call).await
 }
 
 async fn models_of(client: &Client, server: &Server, auth: Option<&Auth>) -> Result<Vec<ListedModel>, UpstreamError> {

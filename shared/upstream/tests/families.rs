@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use llm_api_domain::WireFamily;
-use llm_api_upstream::{Auth, Call, Client, Endpoint, Reply, StreamReader, UpstreamConfig, UpstreamError};
+use llm_api_upstream::{Api, Auth, Call, Client, Endpoint, Reply, StreamReader, UpstreamConfig, UpstreamError};
 use support::{Server, Step, answer, chunk, json, last_chunk, stream_head};
 
 const SECRET: &str = "Zq8rT2vWx4YzAb";
@@ -99,8 +99,16 @@ fn client() -> Client {
 async fn ask(server: &Server, provider: &Provider, auth: &Auth, accept_stream: bool) -> Result<Reply, UpstreamError> {
     let endpoint = server.endpoint_at(provider.base);
     let body = Bytes::from_static(b"{\"x\":1}");
-    let call =
-        Call { endpoint: &endpoint, family: provider.family, model: "m/1", auth: Some(auth), body, accept_stream };
+    let call = Call {
+        endpoint: &endpoint,
+        family: provider.family,
+        api: Api::of_family(provider.family).expect("callable"),
+        model: "m/1",
+        auth: Some(auth),
+        body,
+        accept_stream,
+        pass_on: None,
+    };
     client().chat(call).await
 }
 

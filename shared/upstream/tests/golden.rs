@@ -191,7 +191,9 @@ fn a_stream_without_its_end_is_never_complete() {
         let end = match family {
             WireFamily::AnthropicMessages => stream.find("event: message_stop"),
             WireFamily::GoogleGemini => stream.rfind("data: "),
-            WireFamily::OpenaiChat | WireFamily::AzureOpenai | WireFamily::Unsupported => stream.find("data: [DONE]"),
+            WireFamily::OpenaiChat | WireFamily::AzureOpenai | WireFamily::AmazonBedrock | WireFamily::Unsupported => {
+                stream.find("data: [DONE]")
+            }
         };
         let cut = stream.get(..end.expect(name)).expect("a beginning");
         let cut = format!("{}\n\n", cut.trim_end());

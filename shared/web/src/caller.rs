@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, header, request};
 use llm_api_crypto::{TokenHash, TokenKind as SecretKind};
-use llm_api_domain::{Clock, SERVICE_USER_ID, Scope, ScopeSet, TokenId, UserId};
+use llm_api_domain::{Clock, OnDisconnect, SERVICE_USER_ID, Scope, ScopeSet, TokenId, UserId};
 use llm_api_storage::{Store, TokenKind};
 
 use crate::ApiError;
@@ -71,10 +71,12 @@ pub struct Caller<P = Any> {
     pub token: Option<TokenId>,
     pub token_kind: Option<TokenKind>,
     pub scopes: ScopeSet,
+    /// What the token says of requests whose client leaves.
+    pub on_disconnect: OnDisconnect,
     permission: PhantomData<P>,
 }
 
-impl<P> Caller<P> {
+impl Caller {
     fn service() -> Self {
         Self {
             user: SERVICE_USER_ID,
@@ -83,8 +85,14 @@ impl<P> Caller<P> {
             token: None,
             token_kind: None,
             scopes: ScopeSet::default(),
+            on_disconnect: OnDisconnect::default(),
             permission: PhantomData,
         }
+    }
+
+    fn with<P>(self) -> Caller<P> {
+        let Self { user, username, is_admin, token, token_kind, scopes, on_disconnect, permission: _ } = self;
+        Caller { user, username, is_admin, token, token_kind, scopes, on_disconnect, permission: PhantomData }
     }
 }
 
@@ -110,7 +118,8 @@ fn presented(headers: &HeaderMap) -> Result<Presented<'_>, ApiError> {
     }
 }
 
-async fn authenticate<P>(headers: &HeaderMap, state: &AuthState) -> Result<Caller<P>, ApiError> {
+/// Who calls, whatever they may do.
+pub(crate) async fn authenticate(headers: &HeaderMap, state: &AuthState) -> Result<Caller, ApiError> {
     let (secret, refusal) = match presented(headers)? {
         Presented::ApiKey(key) => (key, "Invalid API key"),
         Presented::Bearer(token) => (token, "Invalid or expired token"),
@@ -132,9 +141,14 @@ async fn authenticate<P>(headers: &HeaderMap, state: &AuthState) -> Result<Calle
         token: Some(token.id),
         token_kind: Some(token.kind),
         scopes: token.scopes,
+        on_disconnect: token.on_disconnect,
         permission: PhantomData,
     })
 }
+
+/// The outcome of [`authenticate`], where it was asked for before the handler.
+#[derive(Clone, Debug)]
+pub(crate) struct Known(pub(crate) Result<Caller, ApiError>);
 
 impl<S: Send + Sync, P: Permission> FromRequestParts<S> for Caller<P>
 where
@@ -143,7 +157,12 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, ApiError> {
-        let caller = authenticate::<P>(&parts.headers, &Arc::<AuthState>::from_ref(state)).await?;
+        let known = parts.extensions.remove::<Known>();
+        let caller = match known {
+            Some(Known(known)) => known?,
+            None => authenticate(&parts.headers, &Arc::<AuthState>::from_ref(state)).await?,
+        };
+        let caller = caller.with::<P>();
         // A token of the service account is not the static key.
         let is_excused = P::STATIC_KEY && caller.token.is_none();
         if P::ADMIN && !caller.is_admin && !is_excused {

@@ -28,6 +28,7 @@ use tracing::Instrument as _;
 
 use crate::{
     ApiError, ClientAddress, PeerAddress, TrustedProxies,
+    attendant::{Attendant, AttendantConfig, Route, generating, names_key},
     base_url::Reached,
     family::{Family, render},
     requester::ChosenId,
@@ -46,6 +47,7 @@ struct State {
     clock: Clock,
     store: Store,
     frozen: Router,
+    attendant: Attendant,
     trusted_proxies: TrustedProxies,
     /// The address that links in replies begin with, where the operator says it.
     public_url: Option<Arc<str>>,
@@ -62,6 +64,8 @@ pub struct EdgeConfig {
     /// Answers in the router's place what would change something while the operator has frozen the database; see
     /// [`read_only`].
     pub frozen: Router,
+    /// Who looks after requests that generate.
+    pub attendant: AttendantConfig,
     pub trusted_proxies: TrustedProxies,
     /// The address that links in replies begin with, where the operator says it.
     pub public_url: Option<String>,
@@ -90,9 +94,11 @@ where
 
 impl Edge {
     pub fn new(router: Router, config: EdgeConfig) -> Self {
-        let EdgeConfig { clock, store, frozen, trusted_proxies, public_url, max_in_flight, telemetry } = config;
+        let EdgeConfig { clock, store, frozen, attendant, trusted_proxies, public_url, max_in_flight, telemetry } =
+            config;
         let public_url = public_url.map(Arc::from);
-        let state = State { clock, store, frozen, trusted_proxies, public_url, max_in_flight, telemetry };
+        let attendant = Attendant::new(attendant);
+        let state = State { clock, store, frozen, attendant, trusted_proxies, public_url, max_in_flight, telemetry };
         Self { router, state: Arc::new(state) }
     }
 
@@ -151,9 +157,11 @@ impl Edge {
 
         // The pattern, never the path: people paste secrets into paths, too.
         let route = response.extensions_mut().remove::<MatchedPath>();
+        let route_of_ours = response.extensions_mut().remove::<Route>().map(|Route(route)| route);
         let mut response = span.in_scope(|| write_error(response, family, id));
         finish_headers(response.headers_mut(), id);
-        let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status());
+        let route = route.as_ref().map(MatchedPath::as_str).or(route_of_ours);
+        let status = response.status();
         span.in_scope(|| tell(&watched, route, status));
         match telemetry.answered(watched, route, status) {
             Some(told_at_end) => response.map(|body| Body::new(ToldBody::new(body, told_at_end))),
@@ -187,9 +195,17 @@ async fn route(router: &mut Router, state: &State, mut request: Request<Body>) -
         true => None,
         false => state.store.freezes().recent().await,
     };
-    let answered = match freeze {
-        None => router.call(request).await,
-        Some(freeze) => {
+    let generating = generating(request.method(), request.uri().path());
+    let answered = match (freeze, generating) {
+        (None, None) => router.call(request).await,
+        (None, Some(route)) => return state.attendant.answer(router, route, request).await,
+        (Some(freeze), generating) => {
+            if let Some(route) = generating.filter(|_| names_key(request.headers())) {
+                request = match Box::pin(state.attendant.repeat(route, request)).await {
+                    Ok(response) => return response,
+                    Err(request) => request,
+                };
+            }
             request.extensions_mut().insert(freeze);
             state.frozen.clone().call(request).await
         }

@@ -8,6 +8,7 @@ use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use llm_api_crypto::GateError;
+use llm_api_domain::RequestId;
 use llm_api_storage::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -44,6 +45,9 @@ pub struct ErrorBody {
     pub request_id: String,
 }
 
+/// The one problem with content that every family tells by 422.
+pub(crate) const IDEMPOTENCY_KEY_REUSED: &str = "idempotency_key_reused";
+
 /// What an endpoint answers when it does not succeed.
 #[derive(Clone, Debug)]
 pub struct ApiError(Box<Parts>);
@@ -73,6 +77,37 @@ impl ApiError {
     pub fn coded(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         let code = code.into();
         Self::new(status, code.clone(), Detail::Coded { code, message: message.into() })
+    }
+
+    pub(crate) fn invalid_idempotency_key() -> Self {
+        let message = "Idempotency-Key must be one text of 1 to 255 visible ASCII characters";
+        Self::coded(StatusCode::BAD_REQUEST, "invalid_idempotency_key", message)
+    }
+
+    pub(crate) fn invalid_on_disconnect() -> Self {
+        let message = "X-LLM-API-On-Disconnect must be `cancel` or `drain`";
+        Self::coded(StatusCode::BAD_REQUEST, "invalid_on_disconnect", message)
+    }
+
+    /// 409: the first request with this key still runs.
+    pub(crate) fn idempotency_key_in_use() -> Self {
+        let message = "A request with this Idempotency-Key is still running; try again when it has ended";
+        Self::coded(StatusCode::CONFLICT, "idempotency_key_in_use", message)
+            .with_retry_after(Some(Duration::from_secs(1)))
+    }
+
+    /// 422, for OpenAI's SDKs as well: sent as it is, this request can never succeed.
+    pub(crate) fn idempotency_key_reused() -> Self {
+        let message = "This Idempotency-Key was used for another request; a new request needs a key of its own";
+        Self::coded(StatusCode::UNPROCESSABLE_ENTITY, IDEMPOTENCY_KEY_REUSED, message)
+    }
+
+    /// 409: it has succeeded, but its reply cannot be given again.
+    pub(crate) fn idempotency_reply_not_kept(request: RequestId) -> Self {
+        let message = format!(
+            "Request {request} with this Idempotency-Key has succeeded, but its reply is larger than 8 MiB and was not kept"
+        );
+        Self::coded(StatusCode::CONFLICT, "idempotency_reply_not_kept", message)
     }
 
     /// 410: it was there, and will not come back.

@@ -2,11 +2,12 @@
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use llm_api_translate::Format;
 use serde_json::{Value, json};
 
 use crate::{
     ApiError,
-    error::{ErrorBody, Parts},
+    error::{ErrorBody, IDEMPOTENCY_KEY_REUSED, Parts},
 };
 
 /// Whose error format a route speaks.
@@ -15,6 +16,7 @@ pub(crate) enum Family {
     #[default]
     Native,
     Openai,
+    Anthropic,
     /// Read by OpenAI SDKs and by native clients alike: both forms in one body.
     Shared,
 }
@@ -25,6 +27,9 @@ impl Family {
         const OPENAI: [&str; 3] = ["/v1/chat/", "/v1/embeddings", "/v1/responses"];
         if OPENAI.iter().any(|prefix| path.starts_with(prefix)) {
             return Self::Openai;
+        }
+        if path == "/v1/messages" || path.starts_with("/v1/messages/") {
+            return Self::Anthropic;
         }
         if path == "/v1/models" || path.starts_with("/v1/models/") { Self::Shared } else { Self::Native }
     }
@@ -38,13 +43,16 @@ pub(crate) fn render(parts: &Parts, family: Family, request_id: &str) -> Respons
     let body = match family {
         Family::Native => json!(native()),
         Family::Openai => json!({ "error": error(), "code": parts.code, "request_id": request_id }),
+        Family::Anthropic => {
+            json!({ "type": "error", "error": anthropic_object(parts), "code": parts.code, "request_id": request_id })
+        }
         Family::Shared => {
             let ErrorBody { detail, code, request_id } = native();
             json!({ "detail": detail, "error": error(), "code": code, "request_id": request_id })
         }
     };
     let mut response = Response::new(body.to_string().into());
-    *response.status_mut() = openai_status(parts.status, family);
+    *response.status_mut() = vendor_status(parts, family);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(after) = parts.retry_after {
@@ -55,9 +63,33 @@ pub(crate) fn render(parts: &Parts, family: Family, request_id: &str) -> Respons
     response
 }
 
-/// The `error` object of OpenAI's format, as it stands in bodies and in streams.
-pub fn openai_error(error: ApiError) -> Value {
-    json!({ "error": openai_object(&error.into_parts()) })
+/// The `error` object of a vendor's format, as it stands in bodies and in streams.
+pub(crate) fn error_object(format: Format, error: ApiError) -> Value {
+    let parts = error.into_parts();
+    match format {
+        Format::AnthropicMessages => anthropic_object(&parts),
+        _ => openai_object(&parts),
+    }
+}
+
+fn anthropic_object(parts: &Parts) -> Value {
+    json!({ "type": anthropic_type(parts.status), "message": parts.message() })
+}
+
+/// <https://docs.anthropic.com/en/api/errors>
+fn anthropic_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 | 529 => "overloaded_error",
+        504 => "timeout_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
 }
 
 fn openai_object(parts: &Parts) -> Value {
@@ -69,11 +101,15 @@ fn openai_object(parts: &Parts) -> Value {
     })
 }
 
-/// OpenAI answers content problems with 400, never 422: its SDKs map the status to a class.
-fn openai_status(status: StatusCode, family: Family) -> StatusCode {
-    match (family, status) {
-        (Family::Openai, StatusCode::UNPROCESSABLE_ENTITY) => StatusCode::BAD_REQUEST,
-        _ => status,
+/// OpenAI and Anthropic answer content problems with 400, not 422: their SDKs map the status to a class.
+fn vendor_status(parts: &Parts, family: Family) -> StatusCode {
+    match (family, parts.status) {
+        (Family::Openai | Family::Anthropic, StatusCode::UNPROCESSABLE_ENTITY)
+            if parts.code != IDEMPOTENCY_KEY_REUSED =>
+        {
+            StatusCode::BAD_REQUEST
+        }
+        (_, status) => status,
     }
 }
 

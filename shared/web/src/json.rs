@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use axum::{
-    body::{Bytes, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{FromRef, FromRequest, FromRequestParts, Request},
     response::{IntoResponse, Response},
 };
-use http::{header, request};
+use http::{HeaderMap, header, request};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -39,7 +39,12 @@ where
 }
 
 async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
-    let headers = request.headers();
+    let (head, body) = request.into_parts();
+    read_body(&head.headers, body, limit).await
+}
+
+/// The whole body of a request with these headers.
+pub(crate) async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(ApiError::unsupported_media_type());
@@ -48,7 +53,7 @@ async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     if length.is_some_and(|length| length > limit) {
         return Err(ApiError::too_large(limit));
     }
-    to_bytes(request.into_body(), limit).await.map_err(|error| {
+    to_bytes(body, limit).await.map_err(|error| {
         // axum wraps the limit's error; anything else means that the client stopped sending.
         let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(error) = source {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use http::StatusCode;
 use llm_api_domain::ProviderId;
 use llm_api_relay::RelayError;
-use llm_api_upstream::{Detail, UpstreamError, wire::openai::BodyError};
+use llm_api_upstream::{Detail, UpstreamError, wire::BodyError};
 
 use crate::ApiError;
 
@@ -17,7 +17,6 @@ impl From<RelayError> for ApiError {
             RelayError::Store(error) => error.into(),
             RelayError::ModelNotFound(_) | RelayError::NoModelAvailable(_) => Self::model_not_found(code, message),
             RelayError::UnsupportedProvider(_)
-            | RelayError::OtherFamily(_)
             | RelayError::UnsupportedModality(_)
             | RelayError::NoImages(_)
             | RelayError::ModelRequired
@@ -38,6 +37,9 @@ impl From<RelayError> for ApiError {
             RelayError::UserStreams | RelayError::ServerStreams | RelayError::Stopping => {
                 Self::coded(StatusCode::SERVICE_UNAVAILABLE, code, message)
                     .with_retry_after(Some(Duration::from_secs(1)))
+            }
+            RelayError::Resting { retry_after, .. } => {
+                Self::coded(StatusCode::SERVICE_UNAVAILABLE, code, message).with_retry_after(Some(retry_after))
             }
             RelayError::Upstream { provider, error } => upstream(provider, code, error),
         }

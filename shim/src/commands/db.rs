@@ -134,7 +134,7 @@ pub(crate) fn end(config: &Config, option: &str, text: &str) -> Result<DatabaseE
     // Settings count a relative path from the data directory; at the prompt it counts from here.
     let here = std::env::current_dir().map_err(Exit::failed)?;
     let schema = config.database_schema.as_deref();
-    let root_cert = config.database_root_cert.as_deref();
+    let root_cert = config.database_root_cert.as_ref();
     let parse = |url: &SecretString| DatabaseAddress::parse(url.expose_secret(), &config.data_dir, root_cert);
     let read = match (text, &config.database) {
         ("configured", DatabaseTarget::Sqlite(path)) => DatabaseEnd::new(DatabaseAddress::sqlite(path), None),

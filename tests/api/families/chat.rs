@@ -4,11 +4,8 @@ use llm_api_domain::RequestStatus;
 use llm_api_testkit::{HttpReply, Person, TestApp, each_db};
 use serde_json::{Value, json};
 
-use super::{ANTHROPIC, AZURE, Account, GOOGLE, HUGGINGFACE, KEY, PART_OF_KEY, seen, start};
-use crate::{
-    asking::generations,
-    usage_rows::{COUNTED, request_id, row_with, rows_of},
-};
+use super::{AZURE, Account, HUGGINGFACE, KEY, PART_OF_KEY, seen, start};
+use crate::usage_rows::{COUNTED, request_id, row_with};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -114,26 +111,5 @@ each_db! {
                 }
             }
         }
-    }
-
-    async fn who_speaks_something_else_is_asked_elsewhere(database: Database) {
-        let (app, ada) = start(database, &[ANTHROPIC, GOOGLE], &[]).await;
-        for account in [ANTHROPIC, GOOGLE] {
-            for reply in [
-                ask(&app, &ada, hello(account, "echo")).await,
-                ask_streamed(&app, &ada, hello(account, "echo")).await,
-            ] {
-                assert_eq!((reply.status.as_u16(), reply.header("content-type")), (400, "application/json"));
-                let error = &reply.json().await["error"];
-                assert_eq!(error["code"], "unsupported_provider");
-                let message = error["message"].as_str().expect("a sentence");
-                assert!(message.contains(account.provider) && message.contains("/v1/generate"), "{message}");
-            }
-        }
-        let by_name = ask(&app, &ada, json!({
-            "model": "claude-echo", "messages": [{ "role": "user", "content": "Hello" }],
-        }));
-        assert_eq!(by_name.await.json().await["error"]["code"], "unsupported_provider");
-        assert!(generations(&app.provider).is_empty() && rows_of(&app, &ada).await.is_empty());
     }
 }

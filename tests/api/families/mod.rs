@@ -13,12 +13,12 @@ use crate::asking::{generations, store_credential};
 
 /// In the vault; nowhere but in one header at the provider.
 const KEY: &str = "sk-live-Zq8rT2vWx4YzAb19";
-const PART_OF_KEY: &str = "Zq8rT2vW";
+pub(crate) const PART_OF_KEY: &str = "Zq8rT2vW";
 
 /// One kind of credential of one provider.
 #[derive(Clone, Copy, Debug)]
-struct Account {
-    provider: &'static str,
+pub(crate) struct Account {
+    pub(crate) provider: &'static str,
     credential_type: &'static str,
     /// The header that carries the credential, and what stands before it there.
     header: &'static str,
@@ -32,17 +32,17 @@ const MESSAGES: [&str; 2] = ["/v1/messages"; 2];
 const DEPLOYMENT: [&str; 2] = ["/openai/deployments/echo/chat/completions?api-version=2024-10-21"; 2];
 const GEMINI: [&str; 2] = ["/v1beta/models/echo:generateContent", "/v1beta/models/echo:streamGenerateContent?alt=sse"];
 
-const OPENAI: Account = account("openai", "api_key", "authorization", "Bearer ", CHAT);
-const ANTHROPIC: Account = account("anthropic", "api_key", "x-api-key", "", MESSAGES);
+pub(crate) const OPENAI: Account = account("openai", "api_key", "authorization", "Bearer ", CHAT);
+pub(crate) const ANTHROPIC: Account = account("anthropic", "api_key", "x-api-key", "", MESSAGES);
 const ANTHROPIC_OAUTH: Account = account("anthropic", "oauth_token", "authorization", "Bearer ", MESSAGES);
-const GOOGLE: Account = account("google", "api_key", "x-goog-api-key", "", GEMINI);
+pub(crate) const GOOGLE: Account = account("google", "api_key", "x-goog-api-key", "", GEMINI);
 const GOOGLE_OAUTH: Account = account("google", "oauth_token", "authorization", "Bearer ", GEMINI);
 const AZURE: Account = account("azure", "endpoint_key", "api-key", "", DEPLOYMENT);
 const HUGGINGFACE: Account = account("huggingface", "api_key", "authorization", "Bearer ", CHAT);
 
 const ACCOUNTS: [Account; 7] = [OPENAI, ANTHROPIC, ANTHROPIC_OAUTH, GOOGLE, GOOGLE_OAUTH, AZURE, HUGGINGFACE];
 /// One of each provider.
-const PROVIDERS: [Account; 5] = [OPENAI, ANTHROPIC, GOOGLE, AZURE, HUGGINGFACE];
+pub(crate) const PROVIDERS: [Account; 5] = [OPENAI, ANTHROPIC, GOOGLE, AZURE, HUGGINGFACE];
 
 const fn account(
     provider: &'static str,
@@ -79,7 +79,7 @@ impl Account {
 }
 
 /// Ada with these accounts.
-async fn start(database: Database, accounts: &[Account], settings: &[(&str, &str)]) -> (TestApp, Person) {
+pub(crate) async fn start(database: Database, accounts: &[Account], settings: &[(&str, &str)]) -> (TestApp, Person) {
     let app = TestApp::start_with(database, settings).await;
     let ada = app.person("ada").await;
     for account in accounts {

@@ -1,7 +1,7 @@
 //! Two servers on one SQLite file for a while: one that ends, and its successor.
 
 use llm_api_crypto::{PlainToken, TokenKind as Secret};
-use llm_api_domain::{Scope, ScopeSet, TokenId, UserId};
+use llm_api_domain::{OnDisconnect, Scope, ScopeSet, TokenId, UserId};
 use llm_api_storage::{Action, AuditContext, NewToken, OpenError, OpenMode, Store, TokenKind};
 use llm_api_testkit::Database;
 
@@ -26,6 +26,7 @@ impl Token {
             hash: secret.hash(),
             scopes: ScopeSet::new(vec![Scope::Generate]),
             expires_at: None,
+            on_disconnect: OnDisconnect::Cancel,
         };
         store.tokens().create(&new, &context).await.expect("made");
         Self { user, id, secret }

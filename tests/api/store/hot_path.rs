@@ -18,9 +18,11 @@ each_db! {
         let store = house.server().await;
         let (now, hash) = (house.now(), TokenHash::of("nobody's"));
         let (tokens, keys, freezes) = (store.tokens(), store.provider_keys(), store.freezes());
+        let aliases = store.aliases();
         let sizes = [
             ("authenticate", size_of_val(&tokens.authenticate(&hash, now))),
             ("sealed", size_of_val(&keys.sealed(UserId::new(now), ProviderId::Openai))),
+            ("find", size_of_val(&aliases.find(UserId::new(now), "fast"))),
             ("recent", size_of_val(&freezes.recent())),
         ];
         assert!(sizes.iter().all(|(_, size)| *size <= LARGEST), "{sizes:?}");

@@ -101,7 +101,8 @@ each_db! {
                 }
             }
         }
-        // And no other: texts in quotes stand in nothing but these lists.
+        // And no other: texts in quotes stand in nothing but these lists, and where one of them is the default.
+        let checks = checks.replace("DEFAULT 'cancel'", "");
         let ours = |line: &&str| !line.contains("_sqlx_migrations") && !line.contains("maintenance");
         let quoted = checks.lines().filter(ours);
         assert_eq!(quoted.map(|line| line.matches('\'').count()).sum::<usize>(), words * 2, "{checks}");

@@ -131,7 +131,7 @@ pub const SETTINGS: &[Setting] = &[
     optional("EXPECT_RECEIPT", "Receipt of db copy that the database must have, else the start is refused"),
     text("DATABASE_POOL_MODE", "auto", "session, transaction, or auto: transaction on port 6543, else session"),
     whole("DATABASE_MAX_CONNECTIONS", "10", "Most database connections of this process"),
-    optional("DATABASE_ROOT_CERT", "PEM file that the database server's certificate is checked against (sslrootcert)"),
+    optional("DATABASE_ROOT_CERT", "PEM, or its file, to check the database server's certificate with (sslrootcert)"),
     secret("ENCRYPTION_KEY", "Key of the vault: 32 bytes in base64, base64url or hex"),
     secret("ENCRYPTION_KEYS_OLD", "Former keys of the vault, separated by commas; they only decrypt"),
     secret("API_KEY", "Static key of the service account; none when empty").yaml("auth.api_key"),
@@ -205,6 +205,7 @@ pub const SETTINGS: &[Setting] = &[
     seconds("SHUTDOWN_REQUEST_SECONDS", "10", "Time that requests have to end at shutdown"),
     seconds("SHUTDOWN_STREAM_SECONDS", "50", "Time that streams have to end at shutdown"),
     text("RESPONSE_MODE", "buffered", "buffered or stream; read on AWS Lambda only"),
+    optional("SECRETS_ARN", "Secret of AWS Secrets Manager that holds further settings; read on AWS Lambda only"),
 ];
 
 /// Settings of the Python service that are refused on purpose; having one set is worth a warning of its own.
@@ -217,8 +218,12 @@ pub(crate) fn find(name: &str) -> Option<&'static Setting> {
 
 /// Whether `name` (upper case, without the prefix) is read in any form.
 pub(crate) fn is_known(name: &str) -> bool {
-    let exact = |name: &str| all().any(|setting| setting.names().any(|known| known == name));
-    exact(name) || name.strip_suffix("_FILE").is_some_and(exact)
+    is_known_value(name) || name.strip_suffix("_FILE").is_some_and(is_known_value)
+}
+
+/// The same for a place that holds values and names no files.
+pub(crate) fn is_known_value(name: &str) -> bool {
+    all().any(|setting| setting.names().any(|known| known == name))
 }
 
 /// Whether the YAML key (dotted, lower case) is read.

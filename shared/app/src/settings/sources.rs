@@ -1,4 +1,4 @@
-//! Where values come from: real environment, files and credentials, YAML, `.env`, defaults, in this order.
+//! Where values come from: real environment, files and credentials, a secret, YAML, `.env`, defaults, in this order.
 
 use std::{
     collections::BTreeMap,
@@ -6,6 +6,8 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
 };
+
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     dotenv::{self, DotEnv},
@@ -16,19 +18,27 @@ use super::{
 
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// What AWS Lambda tells its functions, and every tool for AWS reads.
-const AWS: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+const AWS: [&str; 5] = [
+    "AWS_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+];
 
 /// What the process was given, so that tests can give something else.
 #[derive(Clone, Default)]
 pub struct Sources {
     pub env: Vec<(OsString, OsString)>,
+    /// Variables that stand in the secret of `LLM_API_SECRETS_ARN`; empty until a function has read it.
+    pub secret: Vec<(String, SecretString)>,
     /// Where `.env` and `config.yaml` are looked for, and what relative paths start from.
     pub cwd: PathBuf,
 }
 
 impl Sources {
     pub fn new(cwd: impl Into<PathBuf>) -> Self {
-        Self { env: Vec::new(), cwd: cwd.into() }
+        Self { env: Vec::new(), secret: Vec::new(), cwd: cwd.into() }
     }
 
     /// The real environment and working directory. Nothing else reads them.
@@ -37,6 +47,7 @@ impl Sources {
         let ours = |name: &OsStr| known(name) || our_name(name).is_some();
         Self {
             env: std::env::vars_os().filter(|(name, _)| ours(name)).collect(),
+            secret: Vec::new(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
         }
     }
@@ -54,8 +65,9 @@ impl Sources {
         self.cwd.join(path).components().collect()
     }
 
-    /// One of the names in [`AWS`]; empty counts as unset.
-    pub(crate) fn aws(&self, name: &str) -> Option<&str> {
+    /// One of the variables that AWS's own tools read: its region, credentials, and the address of Secrets Manager.
+    /// Empty counts as unset.
+    pub fn aws(&self, name: &str) -> Option<&str> {
         let found = self.env.iter().find(|(known, _)| known == name);
         found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty())
     }
@@ -70,7 +82,8 @@ impl fmt::Debug for Sources {
     /// Names only: the values hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Sources").field("env", &names).field("cwd", &self.cwd).finish()
+        let secret: Vec<_> = self.secret.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Sources").field("env", &names).field("secret", &secret).field("cwd", &self.cwd).finish()
     }
 }
 
@@ -184,6 +197,7 @@ impl<'a> Layers<'a> {
         let found = self
             .in_environment(setting)
             .or_else(|| self.in_credential(setting))
+            .or_else(|| self.in_secret(setting))
             .or_else(|| self.in_yaml(setting))
             .or_else(|| self.in_dotenv(setting));
         match found {
@@ -217,6 +231,14 @@ impl<'a> Layers<'a> {
             let path = self.dotenv.get(&file).cloned()?;
             self.file(&file, path)
         })
+    }
+
+    fn in_secret(&self, setting: &Setting) -> Option<Found> {
+        let found = setting.names().find_map(|name| {
+            self.sources.secret.iter().find(|(variable, _)| our_name(OsStr::new(variable)).as_deref() == Some(name))
+        });
+        let (_, text) = found?;
+        Some(Found { text: Some(text.expose_secret().to_owned()), source: "secret".to_owned() })
     }
 
     fn in_yaml(&self, setting: &Setting) -> Option<Found> {
@@ -286,9 +308,12 @@ impl<'a> Layers<'a> {
         let from_dotenv = self.dotenv.keys().map(|name| (name, ".env"));
         let variables = from_env.chain(from_dotenv).filter(|(name, _)| !registry::is_known(name));
         let variables = variables.map(|(name, place)| format!("{PREFIX}{name} ({place})"));
+        let in_secret = self.sources.secret.iter().map(|(variable, _)| variable);
+        let known = |variable: &str| our_name(OsStr::new(variable)).is_some_and(|name| registry::is_known_value(&name));
+        let in_secret = in_secret.filter(|variable| !known(variable)).map(|variable| format!("{variable} (secret)"));
         let keys = self.yaml.keys().filter(|key| !registry::is_known_yaml(key));
         let keys = keys.map(|key| format!("{key} ({})", self.yaml_name));
-        let unknown: Vec<_> = variables.chain(keys).collect();
+        let unknown: Vec<_> = variables.chain(in_secret).chain(keys).collect();
         self.warnings.extend(unknown.iter().map(|name| {
             let name = name.escape_debug();
             format!("{name} is not a setting of this version and has no effect")

@@ -7,6 +7,7 @@ use std::{
 };
 
 use llm_api_domain::ProviderId;
+use llm_api_storage::RootCert;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{SETTINGS, Sources, scratch::Scratch, settings_table};
@@ -134,6 +135,32 @@ fn credentials_are_for_secrets_alone() {
     let old: Vec<_> = config.encryption_keys_old.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(old, ["one", "two"]);
     assert_eq!(config.port, 8080);
+}
+
+#[test]
+fn a_secret_holds_settings_between_credentials_and_files() {
+    let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:llm-api-AbCdEf";
+    let folder = Scratch::new();
+    folder.write("config.yaml", "auth: {api_key: from-yaml}\n");
+    let mut sources = folder.sources().with("LLM_API_SECRETS_ARN", arn).with("LLM_API_PORT", "82");
+    let secret =
+        [("llm_api_api_key", "hunter2"), ("LLM_API_PORT", "81"), ("LLM_API_HOST_FILE", "x"), ("password", "x")];
+    sources.secret = secret.map(|(name, text)| (name.to_owned(), text.into())).to_vec();
+    let (config, warnings) = Config::load(&sources).expect("valid");
+    assert_eq!((exposed(config.api_key.as_ref()), config.port), (Some("hunter2"), 82));
+    assert_eq!(shown(&sources, "LLM_API_API_KEY"), ("secret".to_owned(), "set".to_owned()));
+    let unknown = "is not a setting of this version and has no effect";
+    assert_eq!(warnings, [format!("LLM_API_HOST_FILE (secret) {unknown}"), format!("password (secret) {unknown}")]);
+    assert!(!format!("{sources:?}").contains("hunter2"), "{sources:?}");
+    let named = config.secrets.expect("an ARN");
+    assert_eq!((named.text.as_str(), named.partition.as_str(), named.region.as_str()), (arn, "aws", "eu-central-1"));
+
+    let almost = ["llm-api", "arn:aws:s3:::files", "arn:aws:secretsmanager:eu central:1:secret:a", &format!("{arn}:x")];
+    for wrong in almost {
+        let told = problems(&bare().with("LLM_API_SECRETS_ARN", wrong));
+        let sentence = "LLM_API_SECRETS_ARN (environment) must be the ARN of a secret in AWS Secrets Manager, not `";
+        assert!(told.len() == 1 && told[0].starts_with(sentence), "{told:?}");
+    }
 }
 
 #[test]
@@ -313,7 +340,10 @@ fn everything_can_be_set() {
             .with("LLM_API_RESPONSE_MODE", "stream"),
     );
     assert_eq!(config.database_max_connections, 3);
-    assert_eq!(config.database_root_cert, Some(PathBuf::from("/nonexistent/llm-api/ca.pem")));
+    assert_eq!(config.database_root_cert, Some(RootCert::File("/nonexistent/llm-api/ca.pem".into())));
+    let text = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    let pem = load(&bare().with("LLM_API_DATABASE_ROOT_CERT", text)).database_root_cert;
+    assert_eq!(pem, Some(RootCert::Pem(text.to_owned())));
     assert_eq!((config.logging.format, config.logging.verbose), (LogFormat::Json, true));
     assert_eq!(config.app_version, "1.10");
     assert_eq!(config.local_base_url.as_deref(), Some("http://[::1]:8000/v1"));

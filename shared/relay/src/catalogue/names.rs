@@ -77,6 +77,7 @@ fn present(provider: ProviderId) -> &'static [&'static str] {
         | ProviderId::Openrouter
         | ProviderId::Custom
         | ProviderId::Local
+        | ProviderId::Bedrock
         | ProviderId::Other => &[],
     }
 }

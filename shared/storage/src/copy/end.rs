@@ -10,7 +10,7 @@ use super::{
     error::{CopyError, Side},
 };
 use crate::{
-    DatabaseAddress, OpenError, OpenMode, OpenOptions, PoolMode, Store,
+    DatabaseAddress, OpenError, OpenMode, OpenOptions, PoolMode, RootCert, Store,
     open::{is_legacy, legacy_file, valid_schema},
 };
 
@@ -45,7 +45,12 @@ impl DatabaseEnd {
     }
 
     /// Reads an address as settings take it; `?schema=` in it wins over `schema`.
-    pub fn parse(text: &str, cwd: &Path, root_cert: Option<&Path>, schema: Option<&str>) -> Result<Self, OpenError> {
+    pub fn parse(
+        text: &str,
+        cwd: &Path,
+        root_cert: Option<&RootCert>,
+        schema: Option<&str>,
+    ) -> Result<Self, OpenError> {
         let mut schema = schema.map(str::to_owned);
         let mut address = text.to_owned();
         if !text.starts_with("sqlite:")

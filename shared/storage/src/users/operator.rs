@@ -142,6 +142,9 @@ mod tests {
     fn whatever_names_a_user_is_taken_care_of() {
         let statements = statements();
         let expected = [
+            "DELETE FROM idempotency_keys WHERE user_id = $1",
+            "DELETE FROM user_model_aliases WHERE user_id = $1",
+            "UPDATE model_aliases SET updated_by = NULL WHERE updated_by = $1",
             "DELETE FROM download_jobs WHERE user_id = $1",
             "DELETE FROM artifacts WHERE user_id = $1",
             "DELETE FROM user_default_models WHERE user_id = $1",

@@ -146,7 +146,7 @@ impl Otlp {
         attributes.push(KeyValue::new(
             "gen_ai.output.type",
             match operation {
-                Operation::Chat => "text",
+                Operation::Chat | Operation::Embeddings => "text",
                 Operation::Images => "image",
             },
         ));
@@ -201,6 +201,7 @@ const fn operation_name(operation: Operation) -> &'static str {
     match operation {
         Operation::Chat => "chat",
         Operation::Images => "generate_content",
+        Operation::Embeddings => "embeddings",
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) async fn answer(script: &Arc<Script>, request: &ProviderRequest) -> R
     }
     match (request.method.as_str(), request.route()) {
         ("GET", "/v1/models") => models(request),
+        ("POST", "/v1/messages/count_tokens") => json_reply(StatusCode::OK, &json!({"input_tokens": 11})),
         ("POST", "/v1/messages") => match fault_of(&request.body) {
             Some(fault) => invalid(&fault),
             None => act(script, &Messages(request), &conversation(script, &request.body)).await,

@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::behaviour::{Conversation, Grammar, Refusal, Turn, act};
+use super::responses;
 use super::{Key, MODELS, ProviderRequest, Script, json_reply};
 use crate::serve::Body;
 
@@ -18,6 +19,8 @@ pub(super) async fn answer(script: &Arc<Script>, request: &ProviderRequest) -> R
     match (request.method.as_str(), request.route()) {
         ("GET", "/v1/models") => models(MODELS.iter().copied(), "fake"),
         ("POST", "/v1/chat/completions") => act(script, &grammar, &grammar.conversation(script)).await,
+        ("POST", "/v1/responses") => responses::answer(script, request).await,
+        ("POST", "/v1/embeddings") => embeddings(&grammar),
         ("GET", "/user/balance") => balance(request),
         _ => unknown_url(request),
     }
@@ -32,6 +35,22 @@ pub(super) fn models<'a>(ids: impl Iterator<Item = &'a str>, owner: &str) -> Res
 pub(super) fn unknown_url(request: &ProviderRequest) -> Response<Body> {
     let message = format!("Unknown request URL: {}", request.path);
     error(StatusCode::NOT_FOUND, &message, "invalid_request_error", [None, None])
+}
+
+/// Of each text its length and its place, as far as these are numbers.
+fn embeddings(grammar: &Chat<'_>) -> Response<Body> {
+    if let Some(refusal) = Refusal::by(grammar.model) {
+        return refusal.answer(grammar);
+    }
+    let input = &grammar.request.body["input"];
+    let texts = input.as_array().map_or_else(|| std::slice::from_ref(input), Vec::as_slice);
+    let of = |(index, text): (usize, &Value)| {
+        let length = text.as_str().map_or(0, str::len);
+        json!({"object": "embedding", "index": index, "embedding": [length, index]})
+    };
+    let data: Vec<Value> = texts.iter().enumerate().map(of).collect();
+    let usage = json!({"prompt_tokens": 11, "total_tokens": 11});
+    json_reply(StatusCode::OK, &json!({"object": "list", "data": data, "model": grammar.model, "usage": usage}))
 }
 
 /// `DeepSeek`'s; a key with `broke` in it has no money left.

@@ -1,6 +1,7 @@
 //! From one conversation to every wire format, and from every stream to the same steps. Pure functions.
 
 mod anthropic;
+pub(crate) mod bedrock;
 mod gemini;
 mod image;
 mod openai;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use llm_api_domain::WireFamily;
 use serde_json::{Map, Value};
 
+pub use bedrock::totals;
 pub(crate) use openai::with_model;
 pub use stream::{Step, StreamReader, model_named_in};
 
@@ -91,6 +93,7 @@ pub fn to_wire(family: WireFamily, mut conversation: Conversation<'_>) -> Result
         WireFamily::AzureOpenai => openai::to_wire(conversation, false),
         WireFamily::AnthropicMessages => anthropic::to_wire(conversation),
         WireFamily::GoogleGemini => gemini::to_wire(conversation),
+        WireFamily::AmazonBedrock => bedrock::to_wire(conversation),
         WireFamily::Unsupported => {
             Err(ConvertError::new("provider", "This provider cannot be called. Choose another one."))
         }

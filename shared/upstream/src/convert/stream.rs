@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use llm_api_domain::{TokenUsage, WireFamily};
+use llm_api_translate as translate;
 use serde::Deserialize;
 
+use super::bedrock;
 use crate::{
     Auth, UpstreamError, sse,
     wire::{
@@ -66,11 +68,13 @@ pub struct StreamReader {
     /// Anthropic tells of the prompt first and of the reply last.
     counted: anthropic::Usage,
     is_complete: bool,
+    bedrock: translate::StreamReader,
 }
 
 impl StreamReader {
     pub fn new(family: WireFamily) -> Self {
-        Self { family, counted: anthropic::Usage::default(), is_complete: false }
+        let bedrock = translate::StreamReader::new(translate::Format::BedrockConverse);
+        Self { family, counted: anthropic::Usage::default(), is_complete: false, bedrock }
     }
 
     /// Reads one whole raw event. `auth` is what was sent with the request: its secret is taken out of errors.
@@ -83,6 +87,7 @@ impl StreamReader {
             WireFamily::OpenaiChat | WireFamily::AzureOpenai => self.openai(&data),
             WireFamily::AnthropicMessages => self.anthropic(&data),
             WireFamily::GoogleGemini => self.gemini(&data),
+            WireFamily::AmazonBedrock => self.bedrock(event, &data),
             WireFamily::Unsupported => Err(Unreadable::OtherForm),
         };
         step.map_err(|error| match error {
@@ -140,6 +145,19 @@ impl StreamReader {
             // ping, content_block_start, content_block_stop, and what is new.
             _ => {}
         }
+        Ok(step)
+    }
+
+    fn bedrock(&mut self, event: &[u8], data: &[u8]) -> Result<Step, Unreadable> {
+        let events = self.bedrock.read(sse::name(event), data).map_err(|error| match error {
+            translate::Unreadable::Provider => Unreadable::Provider,
+            translate::Unreadable::OtherForm(_) | translate::Unreadable::Blocked(_) => Unreadable::OtherForm,
+        })?;
+        let mut step = Step::default();
+        for event in events {
+            bedrock::step(&mut step, event);
+        }
+        self.is_complete |= step.is_last;
         Ok(step)
     }
 

@@ -126,6 +126,27 @@ pub(crate) fn finish_reason(stop_reason: &str) -> &'static str {
     }
 }
 
+/// What is read of a message that passes through.
+pub(crate) fn outline(body: &[u8]) -> Result<super::Outline, CompletionError> {
+    #[derive(Deserialize)]
+    struct Raw<'a> {
+        #[serde(borrow, default)]
+        content: Option<&'a serde_json::value::RawValue>,
+        #[serde(default)]
+        usage: Option<Usage>,
+        #[serde(default)]
+        model: Option<String>,
+        #[serde(default)]
+        error: Option<IgnoredAny>,
+    }
+    let raw: Raw<'_> = serde_json::from_slice(body).map_err(|error| CompletionError::of(&error))?;
+    if raw.error.is_some() {
+        return Err(CompletionError::Provider);
+    }
+    raw.content.filter(|content| content.get().starts_with('[')).ok_or(CompletionError::NoChoices)?;
+    Ok(super::Outline { usage: raw.usage.map(Usage::totals), model: raw.model })
+}
+
 pub(crate) fn completion(body: &[u8]) -> Result<Completion, CompletionError> {
     let message: Message<'_> = serde_json::from_slice(body).map_err(|error| CompletionError::of(&error))?;
     if message.error.is_some() {

@@ -1,6 +1,5 @@
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
-use llm_api_relay::{GenerateCall, Relay};
+use llm_api_relay::{GenerateCall, GenerateEvent, Relay};
 
 use super::{GenerateResponse, stream};
 use crate::{ApiError, BaseUrl, Json, event_stream};
@@ -10,7 +9,8 @@ pub async fn answer(relay: &Relay, call: GenerateCall, streamed: bool, base: Bas
     if streamed {
         let request = call.subject.request;
         let events = relay.generate_stream(call).await?;
-        return Ok(event_stream(events.map(move |event| stream::write(event, request, &base))));
+        let has_failed = |event: &GenerateEvent| matches!(event, GenerateEvent::Failed(_));
+        return Ok(event_stream(events, has_failed, move |event| stream::write(event, request, &base)));
     }
     let generated = relay.generate(call).await?;
     Ok(Json(GenerateResponse::new(generated, &base)).into_response())

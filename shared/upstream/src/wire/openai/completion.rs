@@ -71,6 +71,11 @@ struct Raw<'a> {
 }
 
 impl<'a> Outline<'a> {
+    /// The model that answered, in the provider's words.
+    pub fn model(&self) -> Option<String> {
+        self.model.and_then(string).map(Cow::into_owned)
+    }
+
     pub fn parse(body: &'a [u8]) -> Result<Self, CompletionError> {
         let raw: Raw<'a> = serde_json::from_slice(body).map_err(|error| CompletionError::of(&error))?;
         if raw.error.is_some() {
@@ -109,7 +114,7 @@ impl Completion {
             text: content.and_then(content_text).map(Cow::into_owned).unwrap_or_default(),
             finish_reason: first.finish_reason.and_then(string).map(Cow::into_owned),
             usage: outline.usage,
-            model: outline.model.and_then(string).map(Cow::into_owned),
+            model: outline.model(),
         })
     }
 }

@@ -1,14 +1,12 @@
 //! OpenAI chat completions.
 
-mod body;
 mod chunk;
 mod completion;
 mod usage;
 
-pub use body::{BodyError, ChatBody};
 pub use chunk::{Chunk, NotAChunk, is_done, is_error, is_usage_only, usage_of_chunk};
 pub use completion::{Completion, CompletionError, Outline};
-pub(crate) use usage::{Count, whole_number};
+pub(crate) use usage::{Count, parse as counts, whole_number};
 
 use std::borrow::Cow;
 

@@ -90,7 +90,7 @@ struct Details {
 }
 
 /// A `usage` object; `None` where it is none.
-pub(super) fn parse(raw: &RawValue) -> Option<TokenUsage> {
+pub(crate) fn parse(raw: &RawValue) -> Option<TokenUsage> {
     let usage: Usage<'_> = serde_json::from_str(raw.get()).ok()?;
     let prompt = details(usage.prompt_tokens_details);
     let completion = details(usage.completion_tokens_details);

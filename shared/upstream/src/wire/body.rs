@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt, ops::Range};
 
 use bytes::Bytes;
+use llm_api_translate::Format;
 use memchr::memchr2;
 use serde::{
     Deserialize, Deserializer,
@@ -16,7 +17,7 @@ const MAX_DEPTH: usize = 128;
 const MAX_MEMBERS: usize = 256;
 const INCLUDE_USAGE: &str = "include_usage";
 
-/// Why a body is no request for a chat completion; a sentence for its sender.
+/// Why a body is no request that can be passed on; a sentence for its sender.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// With the parser's reason and place.
@@ -54,9 +55,10 @@ impl BodyError {
     }
 }
 
-/// The body of a chat completion request. Members keep their order and text; of duplicates the last is kept.
+/// The body of a request for a model. Members keep their order and text; of duplicates the last is kept.
 #[derive(Clone)]
-pub struct ChatBody {
+pub struct RequestBody {
+    format: Format,
     body: Bytes,
     members: Vec<(Key, Range<usize>)>,
     had_duplicates: bool,
@@ -72,10 +74,10 @@ enum Key {
     Escaped(Box<str>),
 }
 
-impl fmt::Debug for ChatBody {
+impl fmt::Debug for RequestBody {
     /// Without the messages: they are the user's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatBody")
+        f.debug_struct("RequestBody")
             .field("bytes", &self.body.len())
             .field("model", &self.model)
             .field("stream", &self.stream)
@@ -83,8 +85,9 @@ impl fmt::Debug for ChatBody {
     }
 }
 
-impl ChatBody {
-    pub fn parse(body: &Bytes) -> Result<Self, BodyError> {
+impl RequestBody {
+    /// Reads no more than is needed to pass the body on; what its format demands beyond that is for the provider to say.
+    pub fn parse(format: Format, body: &Bytes) -> Result<Self, BodyError> {
         if is_too_deep(body) {
             return Err(BodyError::TooDeep);
         }
@@ -94,9 +97,11 @@ impl ChatBody {
         }
         let find = |name| list.iter().find(|(key, _)| key == name).map(|(_, value)| value.get());
         let model = model(find("model"))?;
-        check_messages(find("messages"))?;
+        if matches!(format, Format::OpenaiChat | Format::AnthropicMessages) {
+            check_messages(find("messages"))?;
+        }
         let stream = stream(find("stream"))?;
-        let wants_usage = find("stream_options").is_some_and(includes_usage);
+        let wants_usage = format != Format::OpenaiChat || find("stream_options").is_some_and(includes_usage);
         let place = |text: &str| {
             let start = text.as_ptr().addr() - body.as_ptr().addr();
             start..start + text.len()
@@ -108,7 +113,16 @@ impl ChatBody {
                 Cow::Owned(key) => (Key::Escaped(key.as_str().into()), place(value.get())),
             })
             .collect();
-        Ok(Self { body: body.clone(), members, had_duplicates, model, stream, wants_usage })
+        Ok(Self { format, body: body.clone(), members, had_duplicates, model, stream, wants_usage })
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// As it was sent.
+    pub fn bytes(&self) -> &Bytes {
+        &self.body
     }
 
     pub fn model(&self) -> &str {
@@ -119,7 +133,8 @@ impl ChatBody {
         self.stream
     }
 
-    /// Whether the client asked for token counts in its stream (`stream_options.include_usage`).
+    /// Whether the client is to see token counts in its stream: in chat completions when it asked for them
+    /// (`stream_options.include_usage`), in the other formats always.
     pub fn wants_usage(&self) -> bool {
         self.wants_usage
     }
@@ -348,8 +363,8 @@ mod tests {
 
     use super::*;
 
-    fn parse(text: &str) -> Result<ChatBody, BodyError> {
-        ChatBody::parse(&Bytes::copy_from_slice(text.as_bytes()))
+    fn parse(text: &str) -> Result<RequestBody, BodyError> {
+        RequestBody::parse(Format::OpenaiChat, &Bytes::copy_from_slice(text.as_bytes()))
     }
 
     fn sent(text: &str, model: &str, force_usage: bool) -> String {
@@ -383,7 +398,7 @@ mod tests {
             assert!(matches!(parse(text), Err(BodyError::Malformed(_))), "{text}");
         }
         let not_utf8 = Bytes::from_static(b"{\"model\":\"m\",\"messages\":[\"\xff\"]}");
-        assert!(matches!(ChatBody::parse(&not_utf8), Err(BodyError::Malformed(_))));
+        assert!(matches!(RequestBody::parse(Format::OpenaiChat, &not_utf8), Err(BodyError::Malformed(_))));
         let many = (0..300).map(|at| format!("\"k{at}\":1")).collect::<Vec<_>>().join(",");
         assert_eq!(parse(&format!("{{{many}}}")).expect_err("many"), BodyError::TooManyMembers);
     }
@@ -416,10 +431,10 @@ mod tests {
         let text =
             "{ \"model\" : \"m\",\n \"messages\":[{}], \"stream\": true, \"stream_options\":{\"include_usage\":true} }";
         let original = Bytes::copy_from_slice(text.as_bytes());
-        let body = ChatBody::parse(&original).expect("a body");
+        let body = RequestBody::parse(Format::OpenaiChat, &original).expect("a body");
         assert_eq!(body.to_provider("m", true).as_ptr(), original.as_ptr());
         let unstreamed = Bytes::from_static(br#"{"model":"m","messages":[{}]}"#);
-        let sent = ChatBody::parse(&unstreamed).expect("a body").to_provider("m", true);
+        let sent = RequestBody::parse(Format::OpenaiChat, &unstreamed).expect("a body").to_provider("m", true);
         assert_eq!(sent.as_ptr(), unstreamed.as_ptr());
     }
 

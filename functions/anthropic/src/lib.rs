@@ -1,0 +1,12 @@
+//! The Anthropic-compatible endpoints: any Anthropic SDK works by changing its base URL.
+
+mod count_tokens;
+mod messages;
+
+use llm_api_app::AppState;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The group's routes and its piece of the OpenAPI document.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(messages::messages)).routes(routes!(count_tokens::count_tokens))
+}

@@ -1,0 +1,199 @@
+//! Tools, and which of them must be called.
+
+use serde_json::{Map, Value};
+
+use super::{
+    OWN,
+    blocks::cache_control,
+    members::Members,
+    object, read_blocks,
+    read_request::{Choice, only_objects},
+    schema,
+};
+use crate::{Format, Function, Losses, Malformed, Member, Tool, ToolChoice, Unsupported};
+
+/// A caller's. The provider's own tools, and functions with members that no other format has a place for, stay as they
+/// are.
+pub(super) fn read(list: Vec<Value>) -> Result<Vec<Tool>, Malformed> {
+    only_objects(&list, "tools")?;
+    list.into_iter().enumerate().map(|(at, tool)| read_one(tool, at)).collect()
+}
+
+fn read_one(mut tool: Value, at: usize) -> Result<Tool, Malformed> {
+    if let Value::Object(members) = &mut tool {
+        if !is_function(members) {
+            return Ok(Tool::Native(tool));
+        }
+        // How pieces of the input are cut in a stream: it changes nothing in what is said.
+        members.shift_remove("eager_input_streaming");
+    }
+    let mut tool = Members::of(tool, format!("tools.{at}"))?;
+    let Value::Object(mut parameters) = tool.required("input_schema")? else {
+        return Err(tool.wrong("input_schema", "a JSON schema of an object"));
+    };
+    let examples = tool.list("input_examples")?;
+    if !examples.is_empty() {
+        parameters.entry("examples").or_insert(examples.into());
+    }
+    Ok(Tool::Function(Function {
+        name: tool.required_string("name")?,
+        description: tool.string("description")?,
+        parameters: Some(parameters.into()),
+        strict: tool.boolean("strict")?,
+        cache: read_blocks::cache(&mut tool)?,
+    }))
+}
+
+fn is_function(tool: &Map<String, Value>) -> bool {
+    tool.iter().all(|(name, value)| match name.as_str() {
+        _ if value.is_null() => true,
+        "type" => value == "custom",
+        "allowed_callers" => value.as_array().is_some_and(|callers| callers.iter().all(|caller| caller == "direct")),
+        "defer_loading" => value == false,
+        name => [
+            "name",
+            "description",
+            "input_schema",
+            "cache_control",
+            "strict",
+            "eager_input_streaming",
+            "input_examples",
+        ]
+        .contains(&name),
+    })
+}
+
+pub(super) fn read_choice(choice: Value) -> Result<Choice, Malformed> {
+    let whole = choice.clone();
+    let mut choice = Members::of(choice, "tool_choice")?;
+    let parallel = choice.boolean("disable_parallel_tool_use")?.map(|is_disabled| !is_disabled);
+    let read = match choice.required_string("type")?.as_str() {
+        "auto" => ToolChoice::Auto,
+        "any" => ToolChoice::Required,
+        "none" => ToolChoice::None,
+        "tool" => ToolChoice::Function(choice.required_string("name")?),
+        _ => return Ok((Some(ToolChoice::Native(whole)), None)),
+    };
+    choice.nothing_else()?;
+    Ok((Some(read), parallel))
+}
+
+/// Puts `tools` and `tool_choice` into a body for a provider.
+pub(super) struct Writer<'a> {
+    pub(super) origin: Format,
+    pub(super) cannot_follow_schemas: bool,
+    pub(super) losses: &'a mut Losses,
+}
+
+impl Writer<'_> {
+    /// `called` are the functions that the conversation calls: the API wants tools where there are calls, so that a
+    /// request without any names them, and forbids to call them.
+    pub(super) fn write(
+        &mut self,
+        tools: Vec<Tool>,
+        choice: Option<ToolChoice>,
+        parallel: Option<bool>,
+        called: Vec<String>,
+        body: &mut Map<String, Value>,
+    ) -> Result<(), Unsupported> {
+        let (tools, choice) = only_allowed(tools, choice);
+        let mut written = Vec::with_capacity(tools.len());
+        for (at, tool) in tools.into_iter().enumerate() {
+            match tool {
+                Tool::Native(value) if self.origin == OWN => written.push(value),
+                Tool::Native(_) => self.losses.cannot(&format!("{}.{at}", Member::Tools.name(self.origin)))?,
+                Tool::Function(function) => written.push(self.function(function, at)?),
+            }
+        }
+        if written.is_empty() && self.origin != OWN && !called.is_empty() {
+            let schema = || object([("type", "object".into())]);
+            let named = called.into_iter().map(|name| object([("name", name.into()), ("input_schema", schema())]));
+            body.insert("tools".to_owned(), named.collect());
+            body.insert("tool_choice".to_owned(), object([("type", "none".into())]));
+            return Ok(());
+        }
+        let has_tools = !written.is_empty();
+        if has_tools {
+            body.insert("tools".to_owned(), written.into());
+        }
+        if let Some(choice) = self.choice(choice, parallel, has_tools)? {
+            body.insert("tool_choice".to_owned(), choice);
+        }
+        Ok(())
+    }
+
+    fn function(&mut self, function: Function, at: usize) -> Result<Value, Unsupported> {
+        let Function { name, description, parameters, mut strict, cache } = function;
+        let mut schema = match parameters {
+            Some(Value::Object(schema)) => schema,
+            _ => Map::new(),
+        };
+        schema.entry("type").or_insert("object".into());
+        let mut schema = Value::Object(schema);
+        if self.origin != OWN && strict == Some(true) {
+            let param = format!("{}.{at}.strict", Member::Tools.name(self.origin));
+            let fitted = schema::fit(&mut schema);
+            if self.cannot_follow_schemas {
+                self.losses.cannot_because(&param, "this model cannot be held to a schema")?;
+                strict = None;
+            } else if fitted.is_looser {
+                self.losses.hint(&param);
+            }
+        }
+        // Off is what everybody has where nothing is said.
+        let strict = strict.filter(|is_strict| *is_strict || self.origin == OWN);
+        let mut tool = Map::new();
+        tool.insert("name".to_owned(), name.into());
+        tool.extend(description.map(|text| ("description".to_owned(), text.into())));
+        tool.insert("input_schema".to_owned(), schema);
+        tool.extend(strict.map(|strict| ("strict".to_owned(), strict.into())));
+        tool.extend(cache_control(cache, self.losses));
+        Ok(tool.into())
+    }
+
+    fn choice(
+        &mut self,
+        choice: Option<ToolChoice>,
+        parallel: Option<bool>,
+        has_tools: bool,
+    ) -> Result<Option<Value>, Unsupported> {
+        let mut written = Map::new();
+        match choice {
+            None if parallel == Some(false) && has_tools => {
+                written.insert("type".to_owned(), "auto".into());
+            }
+            None => return Ok(None),
+            Some(ToolChoice::Auto | ToolChoice::None) if !has_tools => return Ok(None),
+            Some(ToolChoice::Auto) => {
+                written.insert("type".to_owned(), "auto".into());
+            }
+            Some(ToolChoice::None) => return Ok(Some(object([("type", "none".into())]))),
+            Some(ToolChoice::Required | ToolChoice::Allowed { .. }) => {
+                written.insert("type".to_owned(), "any".into());
+            }
+            Some(ToolChoice::Function(name)) => {
+                written.insert("type".to_owned(), "tool".into());
+                written.insert("name".to_owned(), name.into());
+            }
+            Some(ToolChoice::Native(value)) if self.origin == OWN => return Ok(Some(value)),
+            Some(ToolChoice::Native(_)) => {
+                self.losses.cannot(Member::ToolChoice.name(self.origin))?;
+                return Ok(None);
+            }
+        }
+        let disabled = parallel.filter(|is_allowed| !is_allowed || self.origin == OWN).map(|is_allowed| !is_allowed);
+        written.extend(disabled.map(|disabled| ("disable_parallel_tool_use".to_owned(), disabled.into())));
+        Ok(Some(written.into()))
+    }
+}
+
+/// A choice among some functions is one among all, where the others are left out.
+fn only_allowed(tools: Vec<Tool>, choice: Option<ToolChoice>) -> (Vec<Tool>, Option<ToolChoice>) {
+    let Some(ToolChoice::Allowed { functions, required }) = choice else { return (tools, choice) };
+    let is_allowed = |tool: &Tool| match tool {
+        Tool::Function(function) => functions.contains(&function.name),
+        Tool::Native(_) => false,
+    };
+    let choice = if required { ToolChoice::Required } else { ToolChoice::Auto };
+    (tools.into_iter().filter(is_allowed).collect(), Some(choice))
+}

@@ -1,0 +1,3 @@
+mod reply;
+mod request;
+mod stream;

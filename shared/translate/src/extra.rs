@@ -1,0 +1,74 @@
+//! Members of one format at a provider that does not know them.
+
+use serde_json::{Value, json};
+
+use crate::{Losses, Unsupported};
+
+/// They tell the provider how to serve a request, not what to answer.
+const HINTS: [&str; 8] = [
+    "include",
+    "max_tool_calls",
+    "prediction",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "stream_options",
+    "prompt_cache_options",
+    "inference_geo",
+];
+
+/// They stand for what the provider keeps and nobody else has.
+const KEPT: [&str; 4] = ["previous_response_id", "conversation", "prompt", "container"];
+
+/// Leaves out a member of another format. `name` may be a path into one, such as `stream_options.x`.
+pub(crate) fn leave_out(name: &str, value: &Value, losses: &mut Losses) -> Result<(), Unsupported> {
+    let first = name.split('.').next().unwrap_or(name);
+    if means_nothing(name, value) {
+        Ok(())
+    } else if HINTS.contains(&first) {
+        losses.hint(name);
+        Ok(())
+    } else if KEPT.contains(&first) {
+        Err(losses.never(name, "what it names is kept by another provider"))
+    } else {
+        losses.cannot(name)
+    }
+}
+
+/// Whether it says what would happen without it.
+fn means_nothing(name: &str, value: &Value) -> bool {
+    match name {
+        "background" => value == &json!(false),
+        "truncation" => value == &json!("disabled"),
+        "modalities" => value == &json!(["text"]),
+        _ => value.is_null(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Format, OnUnsupported};
+
+    #[test]
+    fn what_is_left_out_is_told_by_what_its_absence_does() {
+        let mut losses = Losses::new(Format::GoogleGemini, OnUnsupported::Refuse);
+        for (name, value) in [
+            ("background", json!(false)),
+            ("truncation", json!("disabled")),
+            ("modalities", json!(["text"])),
+            ("anything", Value::Null),
+        ] {
+            assert_eq!(leave_out(name, &value, &mut losses), Ok(()), "{name}");
+        }
+        assert!(losses.dropped().is_empty());
+        assert_eq!(leave_out("safety_identifier", &json!("u"), &mut losses), Ok(()));
+        assert_eq!(leave_out("stream_options.x", &json!(1), &mut losses), Ok(()));
+        assert_eq!(losses.dropped(), ["safety_identifier", "stream_options.x"]);
+        for name in ["background", "modalities", "anything", "previous_response_id", "prompt.id"] {
+            assert_eq!(leave_out(name, &json!("x"), &mut losses).expect_err(name).param, name);
+        }
+        let mut losses = Losses::new(Format::GoogleGemini, OnUnsupported::Drop);
+        assert_eq!(leave_out("anything", &json!(1), &mut losses), Ok(()));
+        assert!(leave_out("previous_response_id", &json!("resp_1"), &mut losses).is_err());
+    }
+}

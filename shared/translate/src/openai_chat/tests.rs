@@ -1,0 +1,4 @@
+mod read_requests;
+mod replies;
+mod streams;
+mod write_requests;
