@@ -162,13 +162,6 @@ each_db! {
             assert!(error["message"].as_str().is_some_and(|text| text.contains(name)), "{error}");
         }
         assert!(app.provider.requests().is_empty());
-        for (provider, model) in [("anthropic", "claude-echo"), ("google", "google:echo")] {
-            app.store_key(&ada.token, provider, "key-of-ada-0001").await;
-            let error = error_of(ask(&app, &ada, model).await).await;
-            assert_eq!(error["code"], "unsupported_provider", "{model}");
-            let told = error["message"].as_str().unwrap_or_default();
-            assert!(told.contains(provider) && told.contains("/v1/generate"), "{told}");
-        }
     }
 
     async fn a_users_own_server_and_the_operators_are_reached_by_prefix(database: Database) {

@@ -15,6 +15,7 @@ mod database;
 mod document;
 mod fallback;
 mod families;
+mod faults;
 mod generate;
 mod generate_stream;
 mod health;

@@ -33,9 +33,15 @@ fn good_body(route: &Route) -> Option<Value> {
         "POST /v1/chat/completions" => {
             Some(json!({ "model": "openai:echo", "messages": [{ "role": "user", "content": "Hi" }] }))
         }
+        "POST /v1/responses" | "POST /v1/embeddings" => Some(json!({ "model": "openai:echo", "input": "Hi" })),
+        "POST /v1/messages" => {
+            Some(json!({ "model": "openai:echo", "max_tokens": 8, "messages": [{ "role": "user", "content": "Hi" }] }))
+        }
         "POST /v1/generate" | "POST /v1/sessions/{id}/generate" => Some(hello),
         "POST /v1/sessions/{id}/regenerate" => Some(json!({})),
-        "GET /v1/sessions"
+        // Counting generates nothing.
+        "POST /v1/messages/count_tokens"
+        | "GET /v1/sessions"
         | "POST /v1/sessions"
         | "GET /v1/sessions/{id}"
         | "PUT /v1/sessions/{id}"
@@ -62,7 +68,12 @@ async fn assert_refusal(path: &str, reply: HttpReply, sentence: &str, code: &str
     assert_eq!((&body["code"], &body["request_id"]), (&json!(code), &json!(id)), "{path}: {body}");
     let (openai, native) = match path {
         _ if path.starts_with("/v1/models") => (true, true),
-        _ if path.starts_with("/v1/chat/") => (true, false),
+        _ if ["/v1/chat/", "/v1/responses", "/v1/embeddings", "/v1/messages"]
+            .iter()
+            .any(|own| path.starts_with(own)) =>
+        {
+            (true, false)
+        }
         _ => (false, true),
     };
     let expected = |reads: bool| if reads { json!(sentence) } else { Value::Null };

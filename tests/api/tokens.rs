@@ -20,7 +20,8 @@ each_db! {
         let wishes = json!({ "name": "laptop", "scopes": ["generate", "account"], "expires_days": 30 });
         let reply = app.post("/v1/users/tokens", &ada.token, wishes).await;
         assert_eq!(reply.status, 201);
-        let created = reply.json().await;
+        let mut created = reply.json().await;
+        created.sort_all_objects();
         insta::allow_duplicates! {
             insta::assert_json_snapshot!(created, {
                 ".id" => "[id]", ".info.id" => "[id]", ".token" => "[token]",
@@ -35,6 +36,7 @@ each_db! {
                 "id": "[id]",
                 "last_used_at": null,
                 "name": "laptop",
+                "on_disconnect": "cancel",
                 "scopes": [
                   "generate",
                   "account"
@@ -42,6 +44,7 @@ each_db! {
               },
               "last_used_at": null,
               "name": "laptop",
+              "on_disconnect": "cancel",
               "scopes": [
                 "generate",
                 "account"
@@ -136,17 +139,34 @@ each_db! {
         assert_eq!(app.delete(&path, &ada.token).await.status, 200);
         let list = app.get("/v1/users/tokens", &ada.token).await.json().await;
         assert_eq!(names(&list), ["session", "first", "third"]);
+        let mut first = list[1].clone();
+        first.sort_all_objects();
         insta::allow_duplicates! {
-            insta::assert_json_snapshot!(list[1], { ".id" => "[id]" }, @r#"
+            insta::assert_json_snapshot!(first, { ".id" => "[id]" }, @r#"
             {
               "created_at": "2026-11-22T12:00:01.000000Z",
               "expires_at": null,
               "id": "[id]",
               "last_used_at": null,
               "name": "first",
+              "on_disconnect": "cancel",
               "scopes": []
             }
             "#);
+        }
+    }
+
+    async fn a_token_says_what_becomes_of_its_requests(database: Database) {
+        let app = TestApp::start(database).await;
+        let ada = app.person("ada").await;
+        app.advance(Duration::from_secs(1));
+        let made = app.post("/v1/users/tokens", &ada.token, json!({ "on_disconnect": "drain" })).await.json().await;
+        assert_eq!((&made["on_disconnect"], &made["info"]["on_disconnect"]), (&json!("drain"), &json!("drain")));
+        let list = app.get("/v1/users/tokens", &ada.token).await.json().await;
+        assert_eq!((&list[0]["on_disconnect"], &list[1]["on_disconnect"]), (&json!("cancel"), &json!("drain")));
+        for odd in [json!("maybe"), json!("Drain"), json!(true)] {
+            let refused = app.post("/v1/users/tokens", &ada.token, json!({ "on_disconnect": odd })).await;
+            assert_eq!(refused.status, 422, "{odd}");
         }
     }
 

@@ -37,6 +37,19 @@ pub(crate) fn request_id(reply: &HttpReply) -> RequestId {
     reply.header("x-request-id").parse().expect("an id")
 }
 
+/// Waits for the outcome of a request whose client has left: nobody is there to whom its commit could be told.
+pub(crate) async fn outcome_of(app: &TestApp, person: &Person, id: RequestId) -> Request {
+    let settled = async {
+        loop {
+            match rows_of(app, person).await.into_iter().find(|row| row.id == id) {
+                Some(row) if row.status != RequestStatus::Running => return row,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.expect("the request is settled")
+}
+
 /// Waits for the outcome of the person's only request: nobody is left to whom its commit could be told.
 pub(crate) async fn outcome_of_the_only_request(app: &TestApp, person: &Person) -> Request {
     let settled = async {

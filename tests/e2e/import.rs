@@ -307,9 +307,9 @@ each_db! {
             WHERE session_id = (SELECT id FROM sessions WHERE title = 'Closed') ORDER BY sequence").await;
         let none = if old.site.database.is_some() { "" } else { "None" };
         assert_eq!(images, [
-            format!(r#"image|{none}|{{"artifacts":null,"images":["iVBORw=="],"mesh":null}}"#),
+            format!(r#"image|{none}|{{"images":["iVBORw=="],"mesh":null,"artifacts":null}}"#),
             format!("image|{none}|{none}"),
-            format!(r#"3d|{none}|{{"artifacts":null,"images":null,"mesh":"dmVydGV4"}}"#),
+            format!(r#"3d|{none}|{{"images":null,"mesh":"dmVydGV4","artifacts":null}}"#),
             format!(r#"text|{{"images":["data:image/png;base64,iVBORw=="],"mesh":null}}|{none}"#),
         ]);
         // What hands have given to grace is hers.

@@ -27,6 +27,7 @@ mod real_model;
 mod refusals;
 mod runbook;
 mod same_names;
+mod sdk;
 mod shared_limits;
 mod shutdown;
 mod smoke;

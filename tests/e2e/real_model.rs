@@ -3,10 +3,19 @@
 use std::path::Path;
 
 use llm_api_domain::RequestStatus;
-use llm_api_testkit::{Finished, RealModel, Server, each_db, run, run_sdk};
-use serde_json::{Value, json};
+use llm_api_testkit::{RealModel, Server, each_db, run, run_sdk};
+use serde_json::{Map, Value, json};
 
 use crate::support::{PASSWORD, Site, get};
+
+/// Each SDK with the formats that it speaks.
+const SCRIPTS: [[&str; 3]; 5] = [
+    ["python_openai.py", "chat", "responses"],
+    ["node_openai.mjs", "chat", "responses"],
+    ["python_anthropic.py", "messages", ""],
+    ["node_anthropic.mjs", "messages", ""],
+    ["node_ai.mjs", "chat", "messages"],
+];
 
 /// Tokens of the prompt and of the answer, as a client was told.
 type Counts = (i64, i64);
@@ -76,15 +85,23 @@ async fn streamed_by_curl(server: &Server, token: &str, model: &str) -> Counts {
     counts(&events.iter().rfind(|event| event["usage"].is_object()).expect("usage")["usage"])
 }
 
-/// What an SDK saw: one plain and one streamed answer.
-fn by_sdk(ended: Finished) -> [Counts; 2] {
-    let ended = ended.expect(0);
+/// One of the scripts: what its SDK saw of the formats that it speaks, one plain and one streamed answer each.
+async fn by_sdk(server: &Server, token: &str, model: &str, [script, apis @ ..]: [&str; 3]) -> Vec<Counts> {
+    let apis = apis.into_iter().filter(|api| !api.is_empty());
+    let families: Map<_, _> = apis.clone().map(|api| (api.to_owned(), json!({ "real": { "says": model } }))).collect();
+    let stories = json!({
+        "origin": server.base_url(), "token": token, "prompt": RealModel::QUESTION, "max_tokens": 32,
+        "parameters": { "temperature": 0 }, "families": families,
+    });
+    let ended = run_sdk(script, &stories).await.expect(0);
     let seen: Value = serde_json::from_str(&ended.stdout).expect("a line of JSON");
-    assert_eq!(seen["listed"], true, "{seen}");
-    ["plain", "streamed"].map(|way| {
-        is_answer(seen[way]["text"].as_str().expect("a text"));
-        counts(&seen[way]["usage"])
-    })
+    let answers = apis.flat_map(|api| ["says", "says.streamed"].map(|way| &seen["families"][api]["real"][way]));
+    let counts = |answer: &Value| {
+        is_answer(answer["text"].as_str().unwrap_or_else(|| panic!("{script}: {answer}")));
+        let count = |index: usize| answer["usage"][index].as_i64().unwrap_or_else(|| panic!("{script}: {answer}"));
+        (count(0), count(1))
+    };
+    answers.map(counts).collect()
 }
 
 async fn sign_up(site: &Site, server: &Server) -> String {
@@ -107,14 +124,13 @@ each_db! {
         let stored = server.http().post("/v1/users/provider-keys").bearer(&ada).json(body).send().await;
         assert_eq!(stored.status, 201);
 
-        let v1 = format!("{}/v1", server.base_url());
         let mut told = Vec::new();
         for name in ["local:smollm2", "custom:smollm2"] {
             told.push(plain_by_curl(&server, &ada, name).await);
             told.push(streamed_by_curl(&server, &ada, name).await);
-            for script in ["python_openai.py", "node_openai.mjs"] {
-                told.extend(by_sdk(run_sdk(script, &v1, &ada, name).await));
-            }
+        }
+        for script in SCRIPTS {
+            told.extend(by_sdk(&server, &ada, "local:smollm2", script).await);
         }
         let body = json!({
             "model": "local:smollm2", "modality": "text", "input": { "prompt": RealModel::QUESTION },
@@ -133,6 +149,7 @@ each_db! {
         let told: Vec<_> = told.into_iter().map(|(prompt, answer)| (Some(prompt), Some(answer))).collect();
         assert_eq!(stored, told);
         let providers: Vec<_> = rows.iter().map(|row| row.provider.as_str()).collect();
-        assert_eq!(providers, [["local"; 6], ["custom"; 6]].concat().into_iter().chain(["local"]).collect::<Vec<_>>());
+        assert_eq!(providers[..4], ["local", "local", "custom", "custom"]);
+        assert!(providers[4..].iter().all(|provider| *provider == "local"), "{providers:?}");
     }
 }

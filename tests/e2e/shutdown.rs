@@ -45,6 +45,27 @@ each_db! {
         assert!(server.stderr().contains("\"message\":\"stopped\""), "{}", server.stderr());
     }
 
+    async fn what_goes_on_without_its_client_may_finish_too(database: Database) {
+        let site = Site::new(database).await;
+        let ada_id = site.add_user("ada").await;
+        let mut server = site.start().await;
+        let http = server.http();
+        let ada = sign_in(&http, "ada").await;
+        store_key(&http, &ada, "sk-good").await;
+
+        let body = json!({ "model": "openai:slow-stream", "messages": [{ "role": "user", "content": "Hi" }], "stream": true });
+        let drained = http.post("/v1/chat/completions").bearer(&ada).header("x-llm-api-on-disconnect", "drain").json(body);
+        let mut stream = drained.send().await;
+        stream.next_event().await.expect("a stream").expect("an event");
+        drop(stream);
+        ask_to_stop(&server).await;
+        site.provider.release();
+        assert_eq!(server.terminate().await.code(), Some(0));
+        let rows = site.rows(ada_id).await;
+        let done: Vec<_> = rows.iter().map(|row| (row.status, row.usage.total_tokens)).collect();
+        assert_eq!(done, [(RequestStatus::Completed, Some(18))]);
+    }
+
     async fn streams_that_take_too_long_end_with_an_error_event(database: Database) {
         let site = Site::with(database, &[("SHUTDOWN_REQUEST_SECONDS", "0"), ("SHUTDOWN_STREAM_SECONDS", "0")]).await;
         let ada_id = site.add_user("ada").await;

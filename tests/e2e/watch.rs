@@ -72,7 +72,7 @@ each_db! {
         assert_eq!(watched("").await, "no figures: /metrics needs an administrator's token (--token-file)\n");
         assert_eq!(watched("las_junk").await, "no figures: /metrics does not take this token\n");
         assert_eq!(watched(&ada).await, "no figures: /metrics needs the token of an administrator\n");
-        let off = "no figures: metrics are switched off there (LLM_API_METRICS_ENABLED)\n";
+        let off = "no figures: metrics are switched off there (LLM_API_METRICS_ENABLED), or not passed on by a proxy\n";
         assert_eq!(watched(API_KEY).await, off);
     }
 }

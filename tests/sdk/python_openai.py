@@ -1,71 +1,298 @@
-"""Talks to BASE_URL with OpenAI's own Python SDK and prints what it saw as one line of JSON."""
+"""Runs the stories of chat completions and of the Responses API with OpenAI's own Python SDK; prints a line of JSON."""
 
 import json
-import os
 
 import openai
+from openai.types.chat import ChatCompletionMessage
 
-MODEL = os.environ["MODEL"]
-REQUEST = {
-    "model": MODEL,
-    "messages": [{"role": "user", "content": os.environ.get("PROMPT", "What is the capital of France?")}],
-    "temperature": 0,
-    "max_tokens": 32,
-}
+from stories import MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER, City
+from stories import attempt, client_left, error_of, families, misbehaving, seen, weather
 
-
-def check(condition: bool, what: object) -> None:
-    if not condition:
-        raise SystemExit(f"not as expected: {what!r}")
+CLIENT = openai.OpenAI(base_url=f"{ORIGIN}/v1", api_key=TOKEN, max_retries=0, timeout=60)
+STRANGER = CLIENT.with_options(api_key="las_nobody")
+# Passed on by the SDK, and known to Ollama alone.
+EXTRA = STORIES.get("extra") or {}
 
 
-def checked_usage(usage) -> dict:
-    check(usage is not None and usage.prompt_tokens > 0 and usage.completion_tokens > 0, usage)
-    check(usage.total_tokens == usage.prompt_tokens + usage.completion_tokens, usage)
-    return {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+class Chat:
+    """Chat completions."""
+
+    TOOLS = [
+        {
+            "type": "function",
+            "function": {
+                "name": WEATHER["name"],
+                "description": WEATHER["description"],
+                "parameters": WEATHER["schema"],
+            },
+        }
+    ]
+
+    @staticmethod
+    def ask(model, messages, client=CLIENT, **more):
+        more = {"max_completion_tokens": MAX_TOKENS, "extra_body": extra(model)} | more
+        return client.chat.completions.create(model=model, messages=messages, **more)
+
+    @classmethod
+    def turn(cls, model, messages, **more):
+        """The message to give back, and what it says."""
+        completion = cls.ask(model, messages, **more)
+        choice = completion.choices[0]
+        assert completion.object == "chat.completion" and choice.message.role == "assistant", completion
+        return choice.message, cls.told(choice.message, choice.finish_reason, completion.usage)
+
+    @classmethod
+    def streamed_turn(cls, model, messages, **more):
+        message, finish, usage, pieces = {"role": "assistant", "content": ""}, None, None, 0
+        stream = cls.ask(model, messages, stream=True, stream_options={"include_usage": True}, **more)
+        for chunk in stream:
+            assert chunk.object == "chat.completion.chunk", chunk
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                finish = choice.finish_reason or finish
+                pieces += bool(choice.delta.content)
+                add_delta(message, choice.delta.to_dict())
+        assert usage is not None, "no usage"
+        whole = ChatCompletionMessage.model_validate(message)
+        return message, cls.told(whole, finish, usage) | {"pieces": pieces}
+
+    @staticmethod
+    def told(message, finish, usage):
+        cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else 0
+        assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens, usage
+        return seen(
+            text=message.content,
+            thought=getattr(message, "reasoning_content", None),
+            calls=[(call.function.name, call.function.arguments) for call in message.tool_calls or []],
+            finish=finish,
+            usage=[usage.prompt_tokens, usage.completion_tokens, cached or 0],
+        )
+
+    @classmethod
+    def says(cls, turn):
+        return lambda model: turn(model, [user()], **STORIES.get("parameters", {}))[1]
+
+    @classmethod
+    def calls(cls, turn):
+        def story(model):
+            messages = [user()]
+            thinks = {} if "parameters" in STORIES else {"reasoning_effort": "low"}
+            more = {"tools": cls.TOOLS} | thinks | STORIES.get("parameters", {})
+            message, first = turn(model, messages, **more)
+            messages.append(message)
+            for call in tool_calls(message):
+                result = weather(call["function"]["arguments"])
+                messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
+            return first | {"answer": turn(model, messages, **more)[1]}
+
+        return story
+
+    @staticmethod
+    def object(model):
+        completion = CLIENT.chat.completions.parse(
+            model=model, messages=[user()], response_format=City, extra_body=extra(model)
+        )
+        return completion.choices[0].message.parsed.model_dump()
+
+    @staticmethod
+    def streamed_object(model):
+        with CLIENT.chat.completions.stream(
+            model=model, messages=[user()], response_format=City, extra_body=extra(model)
+        ) as stream:
+            return stream.get_final_completion().choices[0].message.parsed.model_dump()
+
+    @classmethod
+    def cancelled(cls, model):
+        stream = cls.ask(model, [user()], stream=True)
+        first = next(text for chunk in stream if (text := chunk.choices[0].delta.content))
+        stream.close()
+        return {"first": first, "left": client_left()}
+
+    @classmethod
+    def broken(cls, model):
+        pieces = []
+
+        def read():
+            for chunk in cls.ask(model, [user()], stream=True):
+                pieces.extend(choice.delta.content or "" for choice in chunk.choices)
+
+        return error_of(read) | {"text": "".join(pieces)}
+
+    @classmethod
+    def refused(cls, model):
+        return error_of(lambda: cls.ask(model, [user()]))
+
+    @classmethod
+    def stranger(cls, model):
+        return error_of(lambda: cls.ask(model, [user()], client=STRANGER))
+
+    @classmethod
+    def silent(cls, model):
+        hasty = CLIENT.with_options(timeout=1.0)
+        return error_of(lambda: cls.ask(model, [user()], client=hasty)) | {"left": client_left()}
 
 
-def plain(client: openai.OpenAI) -> dict:
-    completion = client.chat.completions.create(**REQUEST)
-    check(completion.object == "chat.completion" and len(completion.choices) == 1, completion)
-    choice = completion.choices[0]
-    check(choice.message.role == "assistant" and choice.message.content, choice)
-    check(choice.finish_reason in ("stop", "length"), choice)
+class Responses(Chat):
+    """The Responses API."""
+
+    TOOLS = [
+        {
+            "type": "function",
+            "name": WEATHER["name"],
+            "description": WEATHER["description"],
+            "parameters": WEATHER["schema"],
+            "strict": False,
+        }
+    ]
+
+    @staticmethod
+    def parameters(model, items, more):
+        more = {"max_output_tokens": MAX_TOKENS, "extra_body": extra(model), "store": False} | more
+        return {"model": model, "input": items} | more
+
+    @classmethod
+    def ask(cls, model, items, client=CLIENT, **more):
+        return client.responses.create(**cls.parameters(model, items, more))
+
+    @classmethod
+    def turn(cls, model, items, **more):
+        response = cls.ask(model, items, **more)
+        assert response.object == "response" and response.error is None, response
+        return response.output, cls.told(response)
+
+    @classmethod
+    def streamed_turn(cls, model, items, **more):
+        # The SDK's own accumulator, which wants the events to be in order.
+        with CLIENT.responses.stream(**cls.parameters(model, items, more)) as stream:
+            pieces = sum(event.type == "response.output_text.delta" for event in stream)
+            response = stream.get_final_response()
+        return response.output, cls.told(response) | {"pieces": pieces}
+
+    @staticmethod
+    def told(response):
+        usage = response.usage
+        assert usage.total_tokens == usage.input_tokens + usage.output_tokens, usage
+        thoughts = [item for item in response.output if item.type == "reasoning"]
+        return seen(
+            text=response.output_text,
+            thought="".join(part.text for item in thoughts for part in item.summary or item.content or []),
+            calls=[(item.name, item.arguments) for item in response.output if item.type == "function_call"],
+            finish=response.status,
+            usage=[usage.input_tokens, usage.output_tokens, usage.input_tokens_details.cached_tokens],
+        )
+
+    @classmethod
+    def calls(cls, turn):
+        def story(model):
+            items = [user()]
+            thoughts = {
+                "reasoning": {"effort": "low", "summary": "auto"},
+                "include": ["reasoning.encrypted_content"],
+            }
+            more = {"tools": cls.TOOLS} | (STORIES.get("parameters") or thoughts)
+            output, first = turn(model, items, **more)
+            items += output
+            for item in output:
+                if item.type == "function_call":
+                    result = weather(item.arguments)
+                    items.append({"type": "function_call_output", "call_id": item.call_id, "output": result})
+            return first | {"answer": turn(model, items, **more)[1]}
+
+        return story
+
+    @classmethod
+    def object(cls, model):
+        return CLIENT.responses.parse(
+            **cls.parameters(model, [user()], {"text_format": City})
+        ).output_parsed.model_dump()
+
+    @classmethod
+    def streamed_object(cls, model):
+        with CLIENT.responses.stream(**cls.parameters(model, [user()], {"text_format": City})) as stream:
+            return stream.get_final_response().output_parsed.model_dump()
+
+    @classmethod
+    def cancelled(cls, model):
+        stream = cls.ask(model, [user()], stream=True)
+        first = next(event.delta for event in stream if event.type == "response.output_text.delta")
+        stream.close()
+        return {"first": first, "left": client_left()}
+
+    @classmethod
+    def broken(cls, model):
+        """Reads by hand: whether the SDK throws or tells is up to the event that the stream ends with."""
+        text, last = "", None
+        for event in cls.ask(model, [user()], stream=True):
+            text += event.delta if event.type == "response.output_text.delta" else ""
+            last = event
+        status = getattr(last, "response", None) and last.response.status
+        return {"class": last.type, "status": status, "text": text}
+
+
+def user():
+    return {"role": "user", "content": PROMPT}
+
+
+def extra(model):
+    return EXTRA.get(model)
+
+
+def tool_calls(message):
+    calls = message["tool_calls"] if isinstance(message, dict) else message.tool_calls
+    return [call if isinstance(call, dict) else call.to_dict() for call in calls]
+
+
+def add_delta(message, delta):
+    """Adds a piece to a message: texts and calls grow, further lists are joined."""
+    for name, value in delta.items():
+        if name == "tool_calls":
+            for piece in value:
+                add_call(message.setdefault(name, []), piece)
+        elif isinstance(value, list):
+            message.setdefault(name, []).extend(value)
+        elif isinstance(value, str) and name != "role":
+            message[name] = (message.get(name) or "") + value
+
+
+def add_call(calls, piece):
+    if piece["index"] == len(calls):
+        known = {name: value for name, value in piece.items() if name not in ("index", "function")}
+        calls.append(known | {"function": {"name": "", "arguments": ""}})
+    function = calls[piece["index"]]["function"]
+    for name, value in piece.get("function", {}).items():
+        function[name] += value or ""
+
+
+def stories(api):
     return {
-        "text": choice.message.content,
-        "finish_reason": choice.finish_reason,
-        "model": completion.model,
-        "usage": checked_usage(completion.usage),
-    }
-
-
-def streamed(client: openai.OpenAI) -> dict:
-    pieces, reasons, usages = [], [], []
-    for chunk in client.chat.completions.create(**REQUEST, stream=True, stream_options={"include_usage": True}):
-        check(chunk.object == "chat.completion.chunk", chunk)
-        if chunk.usage:
-            usages.append(chunk.usage)
-        for choice in chunk.choices:
-            if choice.delta.content:
-                pieces.append(choice.delta.content)
-            if choice.finish_reason:
-                reasons.append(choice.finish_reason)
-    check(len(pieces) > 1, pieces)
-    check(len(reasons) == 1 and reasons[0] in ("stop", "length"), reasons)
-    check(len(usages) == 1, usages)
-    return {
-        "text": "".join(pieces),
-        "pieces": len(pieces),
-        "finish_reason": reasons[0],
-        "usage": checked_usage(usages[0]),
+        "says": api.says(api.turn),
+        "says.streamed": api.says(api.streamed_turn),
+        "calls": api.calls(api.turn),
+        "calls.streamed": api.calls(api.streamed_turn),
+        "parallel": api.calls(api.turn),
+        "parallel.streamed": api.calls(api.streamed_turn),
+        "object": api.object,
+        "object.streamed": api.streamed_object,
     }
 
 
 def main() -> None:
-    client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key=os.environ["TOKEN"], max_retries=0, timeout=120)
-    models = [model.id for model in client.models.list()]
-    check(len(models) > 0, models)
-    print(json.dumps({"listed": MODEL in models, "plain": plain(client), "streamed": streamed(client)}))
+    troubles = ["stranger", "unknown", "refused", "limited", "broken", "cancelled", "silent"]
+    told = {"families": {}, "misbehaving": {}}
+    for name, api in {"chat": Chat, "responses": Responses}.items():
+        told["families"][name] = families(name, stories(api))
+        told["misbehaving"][name] = misbehaving(
+            name, {trouble: getattr(api, trouble, api.refused) for trouble in troubles}
+        )
+    told["models"] = [model.id for model in CLIENT.models.list()]
+    told["embeddings"] = {model: attempt(embeddings, model) for model in STORIES.get("embeddings", [])}
+    print(json.dumps(told))
+
+
+def embeddings(model):
+    # The SDK asks for base64 and gives numbers.
+    made = CLIENT.embeddings.create(model=model, input=["a", "bcd"])
+    return [item.embedding for item in made.data]
 
 
 if __name__ == "__main__":

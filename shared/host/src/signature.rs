@@ -22,7 +22,7 @@ impl Signing<'_> {
     /// and `x-amz-date`.
     pub(crate) fn authorization(&self, headers: &[(&str, &str)], body: &[u8]) -> String {
         let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+        let lines: String = headers.iter().flat_map(|(name, value)| [name, ":", value.trim(), "\n"]).collect();
         let request = format!("POST\n/\n\n{lines}\n{names}\n{}", hex(&Sha256::digest(body)));
         let date = self.at.split('T').next().unwrap_or_default();
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);

@@ -185,7 +185,7 @@ impl Relay {
                 }
             };
             let Answered { call, answer, asked, target, mut meter, watch, .. } = *answered;
-            let mut reader = Reader::new(asked, &call, &target, self.0.config.clock.now());
+            let mut reader = Reader::new(&asked, &call, &target, self.0.config.clock.now());
             let mut pump = match Pump::of_answer(target.provider, answer, watch) {
                 Ok(pump) => pump,
                 Err(error) => {
@@ -221,23 +221,21 @@ impl Relay {
                             yield taken.event();
                         }
                     }
-                    Pumped::End => match reader.end() {
-                        Some(last) => {
-                            self.note_success(subject.user, &target).await;
-                            if let Some(usage) = last.usage {
-                                meter.usage(usage);
-                            }
-                            meter.settle(RequestStatus::Completed, None).await;
-                            drop(pump);
-                            yield last.event();
-                            return;
-                        }
-                        None => {
+                    Pumped::End => {
+                        let Some(last) = reader.end() else {
                             let reason = "the stream ended without its final event".to_owned();
                             let error = UpstreamError::Died { reason };
                             break RelayError::Upstream { provider: target.provider, error };
+                        };
+                        self.note_success(subject.user, &target).await;
+                        if let Some(usage) = last.usage {
+                            meter.usage(usage);
                         }
-                    },
+                        meter.settle(RequestStatus::Completed, None).await;
+                        drop(pump);
+                        yield last.event();
+                        return;
+                    }
                     Pumped::Failed(error) => break error,
                 }
             };

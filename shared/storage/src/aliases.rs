@@ -175,6 +175,9 @@ impl Aliases<'_> {
 
     /// Deletes one of the user's own aliases. False when they have none with that name.
     pub async fn delete(&self, user: UserId, name: &str) -> Result<bool, StoreError> {
+        if is_nobodys(name) {
+            return Ok(false);
+        }
         let changing = Changing(self.0);
         let deleted = on_write!(self.0, db => {
             db.execute(sqlx::query("DELETE FROM user_model_aliases WHERE user_id = $1 AND name = $2")
@@ -186,6 +189,9 @@ impl Aliases<'_> {
 
     /// Deletes an alias of everybody's. False when there is none with that name.
     pub async fn delete_global(&self, name: &str, context: &AuditContext) -> Result<bool, StoreError> {
+        if is_nobodys(name) {
+            return Ok(false);
+        }
         let changing = Changing(self.0);
         let deleted = on_write!(self.0, db => {
             let deleted = db.execute(sqlx::query("DELETE FROM model_aliases WHERE name = $1").bind(name)).await? > 0;
@@ -231,6 +237,11 @@ impl Aliases<'_> {
         });
         Ok(sorted(rows))
     }
+}
+
+/// Postgres takes no U+0000, not even to look for it.
+fn is_nobodys(name: &str) -> bool {
+    name.contains('\0')
 }
 
 /// By bytes, which no collation of a database is sure to do.

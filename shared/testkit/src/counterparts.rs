@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::process::{Finished, run};
@@ -51,11 +52,11 @@ impl RealModel {
     }
 }
 
-/// Runs `python_openai.py` or `node_openai.mjs` against an address that ends in `/v1`; one line of JSON comes out.
-pub async fn run_sdk(name: &str, base_url: &str, token: &str, model: &str) -> Finished {
+/// Runs one of the scripts in `tests/sdk`, each with an official SDK; what it saw comes out as a line of JSON. `stories`
+/// says what it is to do: the server's `origin`, the `token`, and models for each story (`tests/sdk/stories.py`).
+pub async fn run_sdk(name: &str, stories: &Value) -> Finished {
     let dir = TempDir::new();
-    let envs = [("BASE_URL", base_url), ("TOKEN", token), ("MODEL", model)];
-    run(&script("sdk/run"), dir.path(), &[name], &envs, "").await
+    run(&script("sdk/run"), dir.path(), &[name], &[("STORIES", &stories.to_string())], "").await
 }
 
 pub(crate) fn script(name: &str) -> PathBuf {

@@ -22,7 +22,7 @@ mod secrets;
 mod serve;
 mod temp;
 
-pub use app::{Database, ENCRYPTION_KEY, Person, TestApp};
+pub use app::{Database, ENCRYPTION_KEY, Person, TestApp, in_order};
 pub use bucket::FakeBucket;
 pub use client::{Http, HttpError, HttpReply, HttpRequest};
 pub use collector::{Batch, FakeCollector};
@@ -32,6 +32,6 @@ pub use nginx::Nginx;
 pub use pgbouncer::{Pooler, Pooling};
 pub use postgres::{Cluster, TestDatabase, Tls};
 pub use process::{Finished, Server, free_port, run, target_binary};
-pub use provider::{FakeProvider, MODELS, ProviderRequest, Recording, UNICODE};
+pub use provider::{Dialect, FakeProvider, MODELS, ProviderRequest, Recording, Speech, UNICODE};
 pub use secrets::FakeSecrets;
 pub use temp::TempDir;

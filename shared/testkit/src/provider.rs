@@ -3,6 +3,7 @@
 mod anthropic;
 mod azure;
 mod behaviour;
+mod dialect;
 mod gemini;
 mod hub;
 mod images;
@@ -23,6 +24,9 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 use crate::serve::{Body, Loopback, full, listen, serve};
+
+/// Not part of any provider, and not recorded.
+const DEPARTURE: &str = "/script/departure";
 
 /// No test waits longer than this for something to happen at the provider.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,6 +85,7 @@ pub const MODELS: [&str; 22] = [
 /// What the model `unicode` says: characters of two, three and four bytes.
 pub const UNICODE: &str = "Grüße aus 東京 🦀";
 
+pub use dialect::{Dialect, Speech};
 pub use recording::Recording;
 
 /// One request as it arrived.
@@ -104,6 +109,19 @@ impl ProviderRequest {
     pub fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.path.split_once('?')?;
         url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// Whether it gives back, in the words of any family, what a tool said.
+    pub fn brings_tool_result(&self) -> bool {
+        const RESULTS: [&str; 5] = [
+            r#""role":"tool""#,
+            r#""type":"function_call_output""#,
+            r#""type":"tool_result""#,
+            r#""functionResponse":"#,
+            r#""toolResult":"#,
+        ];
+        let body = self.body.to_string();
+        RESULTS.iter().any(|result| body.contains(result))
     }
 
     /// The path without the query.
@@ -256,8 +274,12 @@ impl FakeProvider {
     /// Waits until a client has left an answer that waits (the slow ones, `stalls`, `silent`); each call stands for one
     /// client.
     pub async fn wait_until_closed(&self) {
-        let left = tokio::time::timeout(PATIENCE, self.script.departures.acquire()).await;
-        left.expect("the client leaves").expect("a semaphore that is never closed").forget();
+        self.script.departure().await;
+    }
+
+    /// The same for another process: a GET of this address is answered once a client has left.
+    pub fn departure_url(&self) -> String {
+        format!("{}{DEPARTURE}", self.script.origin)
     }
 }
 
@@ -286,6 +308,11 @@ impl Drop for Presence {
 }
 
 impl Script {
+    async fn departure(&self) {
+        let left = tokio::time::timeout(PATIENCE, self.departures.acquire()).await;
+        left.expect("the client leaves").expect("a semaphore that is never closed").forget();
+    }
+
     /// Waits for a permit of [`FakeProvider::release`], or records that the client left before.
     async fn released(self: &Arc<Self>) {
         let presence = Presence::of(self);
@@ -320,6 +347,10 @@ enum Key {
 
 async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
+    if head.uri.path() == DEPARTURE {
+        script.departure().await;
+        return json_reply(StatusCode::OK, &Value::Null);
+    }
     // A client that leaves while it still sends is recorded with what came.
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let request = ProviderRequest {

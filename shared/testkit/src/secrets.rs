@@ -21,7 +21,7 @@ impl FakeSecrets {
     const KEY_ID: &'static str = "ASIATESTKEY";
     const TOKEN: &'static str = "the token of the session";
 
-    /// `secret` is what GetSecretValue answers as `SecretString`.
+    /// `secret` is what `GetSecretValue` answers as `SecretString`.
     pub async fn start(secret: impl Into<String>) -> Self {
         let listener = listen().await;
         let endpoint = format!("http://{}", listener.local_addr().expect("a bound listener"));

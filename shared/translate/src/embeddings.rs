@@ -138,7 +138,7 @@ mod tests {
         for (body, param) in [
             (&br#"{"input":[1,2]}"#[..], "input"),
             (br#"{"input":[]}"#, "input"),
-            (br#"{}"#, "input"),
+            (b"{}", "input"),
             (br#"{"input":"a","encoding_format":"int8"}"#, "encoding_format"),
             (br#"{"input":"a","input_type":"query"}"#, "input_type"),
         ] {

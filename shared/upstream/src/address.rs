@@ -25,10 +25,8 @@ pub(crate) fn of<'a>(
     let under = |path: &str| parse(&format!("{base}/{path}")).map(Cow::Owned);
     match (family, api) {
         (WireFamily::Unsupported, _) => Err(UpstreamError::not_callable()),
-        (WireFamily::AzureOpenai, api) if !is_azure_v1(endpoint) => {
+        (WireFamily::AzureOpenai, api) if !endpoint.is_azure_v1() => {
             let path = match api {
-                // The model stands in the body there.
-                Api::Reply(Format::OpenaiResponses) => "responses".to_owned(),
                 Api::Embeddings => format!("deployments/{}/embeddings", segment(model)?),
                 _ => format!("deployments/{}/chat/completions", segment(model)?),
             };
@@ -65,7 +63,7 @@ pub(crate) fn models<'a>(
 ) -> Result<Cow<'a, Url>, UpstreamError> {
     let (size, cursor) = match family {
         WireFamily::OpenaiChat => return Ok(Cow::Borrowed(endpoint.models_url())),
-        WireFamily::AzureOpenai if is_azure_v1(endpoint) => return Ok(Cow::Borrowed(endpoint.models_url())),
+        WireFamily::AzureOpenai if endpoint.is_azure_v1() => return Ok(Cow::Borrowed(endpoint.models_url())),
         WireFamily::AzureOpenai => return azure(endpoint, "models", azure_api_version).map(Cow::Owned),
         WireFamily::AnthropicMessages => ("limit", "after_id"),
         WireFamily::GoogleGemini => ("pageSize", "pageToken"),
@@ -77,11 +75,6 @@ pub(crate) fn models<'a>(
         url.query_pairs_mut().append_pair(cursor, after);
     }
     Ok(Cow::Owned(url))
-}
-
-/// Whether the address is that of Azure's newer API, which is OpenAI's own: the model stands in the body.
-pub(crate) fn is_azure_v1(endpoint: &Endpoint) -> bool {
-    endpoint.base_url().ends_with("/openai/v1")
 }
 
 /// The part of a base URL under which a server keeps what is not OpenAI's API.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use llm_api_domain::{TokenUsage, WireFamily};
 use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::{
     Api, Auth, Client, Endpoint, EventStream, UpstreamError, address,
@@ -87,6 +88,7 @@ impl fmt::Debug for Complete {
 
 /// A successful answer, as it came.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for a request, and it is read at once")]
 pub enum Answer {
     Stream(EventStream),
     Whole(Whole),
@@ -126,7 +128,7 @@ impl Client {
         let due = self.due();
         let url = address::of(endpoint, family, api, model, accept_stream, &config.azure_api_version)?;
         let body = match family {
-            WireFamily::AzureOpenai if address::is_azure_v1(endpoint) => convert::with_model(body, model),
+            WireFamily::AzureOpenai if endpoint.is_azure_v1() => convert::with_model(body, model),
             _ => body,
         };
         let accept = match (accept_stream, family) {
@@ -145,7 +147,24 @@ impl Client {
         }
         check_json(response.headers())?;
         let body = self.read(&mut response, due.end).await?;
+        if accept_stream {
+            return Err(unstreamed(&body, auth.map(|auth| &auth.secret)));
+        }
         Ok(Answer::Whole(Whole { headers: std::mem::take(response.headers_mut()), body }))
+    }
+}
+
+/// What a body in one piece means where a stream was asked for: the provider's own error where it is one.
+fn unstreamed(body: &[u8], secret: Option<&SecretString>) -> UpstreamError {
+    let said = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let is_error = |said: &Value| said.get("error").is_some_and(|error| !error.is_null());
+    match &said {
+        Value::Array(items) if items.iter().any(is_error) => UpstreamError::from_error_body(body, secret),
+        // Amazon's has a message, and no answer beside it.
+        Value::Object(members) if is_error(&said) || (members.len() <= 2 && members.contains_key("message")) => {
+            UpstreamError::from_error_body(body, secret)
+        }
+        _ => UpstreamError::bad("it came in one piece although a stream was asked for"),
     }
 }
 

@@ -179,7 +179,8 @@ impl Client {
             return UpstreamError::bad(format!("it redirects ({})", status.as_u16()));
         }
         let due = deadline.min(Instant::now() + ERROR_BODY_TIME);
-        let limits = Limits { max_bytes: MAX_ERROR_BYTES, idle: ERROR_BODY_TIME, deadline: due };
+        let idle = self.0.config.idle_timeout;
+        let limits = Limits { max_bytes: MAX_ERROR_BYTES, idle, deadline: due };
         let body = body::read_some(&mut response, limits).await;
         let detail = Detail::parse(&body, request.secret());
         let error = UpstreamError::from_status(status, response.headers(), self.0.config.clock.now(), detail);

@@ -147,6 +147,11 @@ impl Endpoint {
     }
 
     /// `{base}/chat/completions`
+    /// Whether the address is that of Azure's newer API, which is OpenAI's own: the model stands in the body.
+    pub fn is_azure_v1(&self) -> bool {
+        self.base_url().ends_with("/openai/v1")
+    }
+
     pub(crate) fn chat_url(&self) -> &Url {
         &self.0.chat
     }

@@ -7,7 +7,10 @@ use llm_api_relay::{CompletionCall, CompletionEvent, Relay, ServedBy, Subject, W
 use llm_api_translate::{Format, OnUnsupported};
 use llm_api_upstream::wire::RequestBody;
 
-use crate::{ApiError, HEARTBEAT, check_json, event_stream, family::error_object};
+use crate::{
+    ApiError, HEARTBEAT, check_json, event_stream,
+    family::{error_object, name_request},
+};
 
 /// By which a client says what becomes of members that the provider cannot be given: `refuse` (the default) or `drop`.
 const UNSUPPORTED: &str = "x-llm-api-unsupported";
@@ -55,6 +58,9 @@ impl Endpoint {
     ) -> Result<Response, ApiError> {
         let call = self.read(subject, headers, body)?;
         let format = self.format;
+        let request_id = subject.request.to_string();
+        let told =
+            |response, served| told(response, served, (format == Format::AnthropicMessages).then_some(&request_id));
         if self.wanted == Wanted::Reply && call.body.stream() {
             let reply = relay.complete_stream(call).await?;
             let has_failed = |event: &CompletionEvent| matches!(event, CompletionEvent::Failed { .. });
@@ -88,7 +94,10 @@ fn write(format: Format, event: CompletionEvent) -> Bytes {
 }
 
 /// Says who served, and how: the vendors' formats have no field for it.
-fn told(mut response: Response, served: Option<ServedBy>) -> Response {
+fn told(mut response: Response, served: Option<ServedBy>, named: Option<&String>) -> Response {
+    if let Some(id) = named {
+        name_request(response.headers_mut(), id);
+    }
     let Some(ServedBy { provider, model, fallback_reason, dropped, headers: limits }) = served else {
         return response;
     };

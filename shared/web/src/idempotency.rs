@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Body, response::Response};
+use axum::{
+    body::{Body, HttpBody as _, to_bytes},
+    response::{IntoResponse as _, Response},
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 use llm_api_domain::{Clock, RequestId, UserId};
@@ -18,6 +21,7 @@ use llm_api_storage::{Claim, Claimed, KeptReply, Store, StoreError};
 use sha2::{Digest as _, Sha256};
 
 use crate::{ApiError, attendant::Ready, json::read_body};
+use tee::tee;
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
@@ -166,7 +170,8 @@ pub(crate) struct Keeping {
 }
 
 impl Keeping {
-    /// Keeps the reply once it has ended, if it is a good one; else the key is free again.
+    /// Keeps the reply once it has ended, if it is a good one; else the key is free again. One that is whole already is kept
+    /// before its head goes out.
     pub(crate) async fn keep(self, mut response: Response) -> Response {
         let is_error = response.extensions().get::<ApiError>().is_some();
         if is_error || !response.status().is_success() {
@@ -182,7 +187,21 @@ impl Keeping {
             headers: kept_headers(response.headers()),
             body: None,
         };
-        response.map(|body| Body::from_stream(tee::tee(body, self, completion, reply)))
+        if response.body().size_hint().exact().is_none() {
+            return response.map(|body| Body::from_stream(tee(body, self, completion, reply)));
+        }
+        let (head, body) = response.into_parts();
+        match to_bytes(body, usize::MAX).await {
+            Ok(whole) => {
+                let body = (whole.len() <= MAX_KEPT).then(|| whole.to_vec());
+                self.finish(&KeptReply { body, ..reply }).await;
+                Response::from_parts(head, Body::from(whole))
+            }
+            Err(error) => {
+                self.release().await;
+                ApiError::internal(error).into_response()
+            }
+        }
     }
 
     async fn finish(mut self, reply: &KeptReply) {

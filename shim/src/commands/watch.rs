@@ -158,7 +158,10 @@ async fn metrics(client: &PlainClient, token: Option<&SecretString>) -> Result<F
         }
         StatusCode::UNAUTHORIZED => Err("/metrics does not take this token".to_owned()),
         StatusCode::FORBIDDEN => Err("/metrics needs the token of an administrator".to_owned()),
-        StatusCode::NOT_FOUND => Err("metrics are switched off there (LLM_API_METRICS_ENABLED)".to_owned()),
+        // nginx, as we ship it, keeps them to its own machine.
+        StatusCode::NOT_FOUND => {
+            Err("metrics are switched off there (LLM_API_METRICS_ENABLED), or not passed on by a proxy".to_owned())
+        }
         status => Err(format!("/metrics answers {}", status.as_u16())),
     }
 }

@@ -174,7 +174,7 @@ each_db! {
         let cards = dart.get("/v1/providers", cards).await;
         for card in cards["providers"].as_array().expect("a list") {
             let name = card["name"].as_str().expect("a name");
-            let is_stored = !matches!(name, "openrouter" | "mistral" | "together" | "fireworks" | "custom");
+            let is_stored = !matches!(name, "openrouter" | "mistral" | "together" | "fireworks" | "bedrock" | "custom");
             assert_eq!(card["configured"], is_stored, "{name}");
         }
     }

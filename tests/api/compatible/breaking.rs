@@ -6,7 +6,7 @@ use llm_api_testkit::each_db;
 use super::{Caller, parsed};
 use crate::{
     families::{PROVIDERS, start},
-    usage_rows::{request_id, row_with},
+    usage_rows::{outcome_of, request_id, row_with},
 };
 
 each_db! {
@@ -72,7 +72,7 @@ each_db! {
                 reply.next_event().await.expect("a whole event").expect("one event");
                 drop(reply);
                 app.provider.wait_until_closed().await;
-                let row = row_with(&app, &ada, id).await;
+                let row = outcome_of(&app, &ada, id).await;
                 assert_eq!(row.status, RequestStatus::Cancelled, "{place}");
             }
         }

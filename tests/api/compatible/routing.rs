@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Caller;
 use crate::{
     families::{ANTHROPIC, GOOGLE, OPENAI, start},
-    usage_rows::row_behind,
+    usage_rows::{request_id, row_with},
 };
 
 async fn alias(app: &TestApp, person: &Person, name: &str, body: Value) {
@@ -35,9 +35,10 @@ each_db! {
                 assert_eq!(reply.status, 200, "{caller:?}");
                 assert_eq!((reply.header("x-llm-api-provider"), reply.header("x-llm-api-model")), ("google", "echo"));
                 assert_eq!(reply.header("x-llm-api-fallback"), "rate_limited");
-                let row = row_behind(&app, &ada, &reply).await;
-                assert_eq!((row.provider.as_str(), row.fallback_reason.as_deref()), ("google", Some("rate_limited")));
+                let id = request_id(&reply);
                 let text = reply.text().await;
+                let row = row_with(&app, &ada, id).await;
+                assert_eq!((row.provider.as_str(), row.fallback_reason.as_deref()), ("google", Some("rate_limited")));
                 assert!(text.contains("said:"), "{text}");
             }
         }

@@ -265,7 +265,7 @@ each_db! {
               "detail": [
                 {
                   "loc": ["body","provider"],
-                  "msg": "must be one of openai, anthropic, google, azure, xai, deepseek, groq, huggingface, openrouter, mistral, together, fireworks, custom, other",
+                  "msg": "must be one of openai, anthropic, google, azure, xai, deepseek, groq, huggingface, openrouter, mistral, together, fireworks, bedrock, custom, other",
                   "type": "value_error"
                 }
               ],

@@ -68,6 +68,7 @@ each_db! {
                 {"configured":false,"name":"mistral","supported_modalities":["text"]},
                 {"configured":false,"name":"together","supported_modalities":["text"]},
                 {"configured":false,"name":"fireworks","supported_modalities":["text"]},
+                {"configured":false,"name":"bedrock","supported_modalities":["text"]},
                 {"configured":false,"name":"custom","supported_modalities":["text"]},
                 {"configured":true,"name":"local","supported_modalities":["text"]}
               ]

@@ -11,6 +11,18 @@ use serde_json::Value;
 /// Wider values are written over several lines.
 const WIDTH: usize = 110;
 
+/// With members by name, whatever order they came in.
+fn in_order(mut value: Value) -> Value {
+    value.sort_all_objects();
+    value
+}
+
+/// The same for the JSON in a line of an event.
+fn event_in_order(line: &str) -> String {
+    let json = line.strip_prefix("data: ").and_then(|data| serde_json::from_str(data).ok());
+    json.map_or_else(|| line.to_owned(), |json| format!("data: {}", in_order(json)))
+}
+
 pub(super) struct Talk<'a> {
     app: &'a TestApp,
     token: String,
@@ -59,7 +71,7 @@ impl<'a> Talk<'a> {
     }
 
     pub(super) async fn send(&mut self, method: Method, path: &str, body: Value) -> Value {
-        let asked = format!("{method} {path} {body}");
+        let asked = format!("{method} {path} {}", in_order(body.clone()));
         let request = self.request(method, path).json(body);
         self.tell(&asked, request.send().await).await
     }
@@ -73,12 +85,12 @@ impl<'a> Talk<'a> {
         };
         let text = reply.text().await;
         let asked = self.replace(asked);
-        let body = match serde_json::from_str::<Value>(&text) {
-            Ok(body) => {
-                let body = self.cleaned(body);
-                laid_out(&body, 0)
-            }
-            Err(_) => self.replace(text.trim_end()),
+        let body = if let Ok(body) = serde_json::from_str::<Value>(&text) {
+            let body = self.cleaned(in_order(body));
+            laid_out(&body, 0)
+        } else {
+            let lines: Vec<String> = text.trim_end().lines().map(event_in_order).collect();
+            self.replace(&lines.join("\n"))
         };
         let _ = write!(self.told, "> {}\n{status}{retry_after}\n{body}\n\n", asked.trim_end());
         serde_json::from_str(&text).unwrap_or(Value::Null)

@@ -44,10 +44,12 @@ each_db! {
                 "id": "[id 1]",
                 "last_used_at": null,
                 "name": "laptop",
+                "on_disconnect": "cancel",
                 "scopes": ["generate"]
               },
               "last_used_at": null,
               "name": "laptop",
+              "on_disconnect": "cancel",
               "scopes": ["generate"],
               "token": "[lap 2]"
             }
@@ -61,6 +63,7 @@ each_db! {
                 "id": "[id 3]",
                 "last_used_at": "2026-11-22T12:00:01.000000Z",
                 "name": "session",
+                "on_disconnect": "cancel",
                 "scopes": []
               },
               {
@@ -69,6 +72,7 @@ each_db! {
                 "id": "[id 1]",
                 "last_used_at": null,
                 "name": "laptop",
+                "on_disconnect": "cancel",
                 "scopes": ["generate"]
               }
             ]
@@ -85,10 +89,12 @@ each_db! {
                 "id": "[id 4]",
                 "last_used_at": null,
                 "name": null,
+                "on_disconnect": "cancel",
                 "scopes": []
               },
               "last_used_at": null,
               "name": null,
+              "on_disconnect": "cancel",
               "scopes": [],
               "token": "[lap 5]"
             }
@@ -149,10 +155,12 @@ each_db! {
                 "id": "[id 1]",
                 "last_used_at": null,
                 "name": null,
+                "on_disconnect": "cancel",
                 "scopes": ["account"]
               },
               "last_used_at": null,
               "name": null,
+              "on_disconnect": "cancel",
               "scopes": ["account"],
               "token": "[lap 2]"
             }

@@ -36,7 +36,7 @@ each_db! {
         let ada = app.person("ada").await;
         app.store_key(&ada.token, "openai", "sk-adas-own-key").await;
         ask(&app, &ada, GENERATE, "k", hello("openai:echo")).await;
-        app.advance(DAY - Duration::from_secs(1));
+        app.advance(DAY.saturating_sub(Duration::from_secs(1)));
         assert!(is_replay(&ask(&app, &ada, GENERATE, "k", hello("openai:echo")).await));
         app.advance(Duration::from_secs(1));
         let anew = ask(&app, &ada, GENERATE, "k", hello("openai:counts")).await;

@@ -68,10 +68,13 @@ async fn two_servers_on_one_database_know_the_same_keys() {
     assert!(generations(&two.provider).is_empty());
 
     let asks = (0..16).map(|number| {
-        ask(if number % 2 == 0 { &one } else { &two }, &ada, CHAT, "at once", chat("openai:echo", false))
+        ask(if number % 2 == 0 { &one } else { &two }, &ada, CHAT, "at-once", chat("openai:echo", false))
     });
     let before = generations(&one.provider).len();
     let all = join_all(asks).await;
-    assert!(all.iter().all(|reply| matches!(reply.status, StatusCode::OK | StatusCode::CONFLICT)));
+    for reply in all {
+        let status = reply.status;
+        assert!(matches!(status, StatusCode::OK | StatusCode::CONFLICT), "{status}: {}", reply.text().await);
+    }
     assert_eq!(generations(&one.provider).len() - before + generations(&two.provider).len(), 1);
 }

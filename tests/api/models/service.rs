@@ -17,7 +17,7 @@ fn range(schema: &Value, name: &str) -> Value {
     json!([property["type"], property["minimum"], property["maximum"], property["default"]])
 }
 
-const TEXT: [&str; 4] = ["format", "max_tokens", "temperature", "top_p"];
+const TEXT: [&str; 4] = ["temperature", "max_tokens", "top_p", "format"];
 
 each_db! {
     async fn a_text_model_takes_these_parameters(database: Database) {
@@ -148,7 +148,7 @@ each_db! {
             "openai false text+image", "anthropic true text", "google false text", "azure false text",
             "xai false text", "deepseek false text", "groq true text", "huggingface false text+image",
             "openrouter false text", "mistral false text", "together false text", "fireworks false text",
-            "custom false text", "local true text",
+            "bedrock false text", "custom false text", "local true text",
         ]);
         let app = TestApp::start_with(database, &[("ENABLE_LOCAL_MODELS", "false")]).await;
         let ada = app.person("ada").await;

@@ -2,7 +2,7 @@
 
 use llm_api_domain::UserId;
 use llm_api_storage::{AuditContext, NewAlias, Store};
-use llm_api_testkit::{Database, each_db};
+use llm_api_testkit::each_db;
 
 use super::House;
 

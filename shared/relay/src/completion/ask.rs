@@ -78,18 +78,21 @@ impl Relay {
                 meter.call_failed(error);
                 self.note_failure(subject.user, &target, error).await;
             }
+            let wait = wait_before_retry(&error, retries);
             if let Some((next, asked_next, reason)) = self.stand_in(&call, &mut chain, &target, &error).await {
                 tracing::debug!(%error, next = %next.provider, "a provider did not answer");
                 self.telemetry().stands_in_for(target.provider);
+                self.note_down(&target, &error);
                 let failed = std::mem::replace(&mut target, next);
                 first.get_or_insert(Refusal { error, target: failed });
                 (asked, fallback_reason, retries) = (asked_next, Some(reason), 0);
-            } else if let Some(wait) = wait_before_retry(&error, retries) {
+            } else if let Some(wait) = wait {
                 retries += 1;
                 if let Err(over) = watch.until_over(tokio::time::sleep(wait)).await {
                     return Err(self.fail_with(subject, &target, meter, over).await);
                 }
             } else {
+                self.note_down(&target, &error);
                 let Refusal { error, target } = first.unwrap_or(Refusal { error, target });
                 return Err(self.fail_with(subject, &target, meter, error).await);
             }
@@ -132,8 +135,17 @@ impl Relay {
             pass_on: passes_on.then_some(&call.pass_on),
         };
         let answer = config.client.exchange(outbound).await;
-        self.0.breakers.note(account, answer.as_ref().err(), config.clock.now());
+        if answer.is_ok() {
+            self.0.breakers.note(account, None, config.clock.now());
+        }
         answer.map_err(|error| RelayError::Upstream { provider, error })
+    }
+
+    /// Notes for the breaker that a target was given up: a request counts once, however often it was tried.
+    fn note_down(&self, target: &Target, error: &RelayError) {
+        if let RelayError::Upstream { error, .. } = error {
+            self.0.breakers.note(target.account(), Some(error), self.0.config.clock.now());
+        }
     }
 }
 

@@ -166,7 +166,10 @@ fn format_of(call: &CompletionCall, target: &Target, is_ollama: bool) -> Result<
     }
     let wants_responses = call.body.format() == Format::OpenaiResponses;
     let only_responses = || RESPONSES_ONLY.iter().any(|prefix| target.model.starts_with(prefix));
-    if target.provider.speaks_responses() && (wants_responses || only_responses()) {
+    // Azure has it at its newer address alone.
+    let speaks_responses = target.provider.speaks_responses()
+        && (target.family != WireFamily::AzureOpenai || target.endpoint.is_azure_v1());
+    if speaks_responses && (wants_responses || only_responses()) {
         return Ok(Format::OpenaiResponses);
     }
     Ok(if is_ollama { Format::OllamaChat } else { Format::OpenaiChat })

@@ -47,7 +47,7 @@ pub(super) struct Translating {
 }
 
 impl Reader {
-    pub(super) fn new(asked: Asked, call: &CompletionCall, target: &Target, now: Timestamp) -> Self {
+    pub(super) fn new(asked: &Asked, call: &CompletionCall, target: &Target, now: Timestamp) -> Self {
         let secret = target.auth.as_ref().map(|auth| auth.secret.clone());
         let format = asked.format();
         let writer = asked
@@ -80,6 +80,10 @@ impl Reader {
                     Seen::Last { usage } => {
                         drop(data);
                         return Ok(Taken { bytes: event, usage, is_last: true, is_hidden: false });
+                    }
+                    Seen::NoReply => {
+                        let reason = "its stream has an end and nothing before it".to_owned();
+                        return Err(UpstreamError::BadResponse { reason });
                     }
                     Seen::Error(object) => return Err(UpstreamError::from_error_body(&object, secret.as_ref())),
                 }

@@ -57,6 +57,10 @@ impl LambdaWatch {
         Self { process, base_url, _dir: dir }
     }
 
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     pub fn http(&self) -> Http {
         Http::new(&self.base_url)
     }

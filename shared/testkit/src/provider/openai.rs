@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -44,13 +46,21 @@ fn embeddings(grammar: &Chat<'_>) -> Response<Body> {
     }
     let input = &grammar.request.body["input"];
     let texts = input.as_array().map_or_else(|| std::slice::from_ref(input), Vec::as_slice);
+    let in_base64 = grammar.request.body["encoding_format"] == "base64";
     let of = |(index, text): (usize, &Value)| {
         let length = text.as_str().map_or(0, str::len);
-        json!({"object": "embedding", "index": index, "embedding": [length, index]})
+        let vector = if in_base64 { in_bytes([length, index]) } else { json!([length, index]) };
+        json!({"object": "embedding", "index": index, "embedding": vector})
     };
     let data: Vec<Value> = texts.iter().enumerate().map(of).collect();
     let usage = json!({"prompt_tokens": 11, "total_tokens": 11});
     json_reply(StatusCode::OK, &json!({"object": "list", "data": data, "model": grammar.model, "usage": usage}))
+}
+
+/// Small numbers as `OpenAI` packs them: floats of 32 bits, the lowest byte first.
+fn in_bytes(numbers: [usize; 2]) -> Value {
+    let float = |number| f32::from(u16::try_from(number).expect("a small number")).to_le_bytes();
+    STANDARD.encode(numbers.map(float).concat()).into()
 }
 
 /// `DeepSeek`'s; a key with `broke` in it has no money left.

@@ -16,13 +16,22 @@ pub struct Recording {
     pub stream_type: &'static str,
     /// Further headers of both.
     pub headers: Vec<(&'static str, String)>,
+    /// What is answered instead when the request brings the result of a tool.
+    pub after_tools: Option<Box<Recording>>,
 }
 
 impl Recording {
     /// A good answer whose stream is one of server-sent events.
     pub fn new(whole: impl ToString, stream: impl Into<Bytes>) -> Self {
         let (stream, whole) = (stream.into(), whole.to_string());
-        Self { status: 200, whole, stream, stream_type: "text/event-stream", headers: Vec::new() }
+        Self { status: 200, whole, stream, stream_type: "text/event-stream", headers: Vec::new(), after_tools: None }
+    }
+
+    /// The same with another answer for the request that brings the result of a tool.
+    #[must_use]
+    pub fn then(mut self, after_tools: Recording) -> Self {
+        self.after_tools = Some(Box::new(after_tools));
+        self
     }
 
     /// The same with a further header.
@@ -32,7 +41,10 @@ impl Recording {
         self
     }
 
-    pub(super) fn play(self, request: &ProviderRequest) -> Response<Body> {
+    pub(super) fn play(mut self, request: &ProviderRequest) -> Response<Body> {
+        if let Some(after_tools) = self.after_tools.take().filter(|_| request.brings_tool_result()) {
+            return after_tools.play(request);
+        }
         let is_streamed = request.body["stream"] == true || request.path.contains("tream");
         let (kind, body) = if is_streamed && self.status == 200 {
             (self.stream_type, full(self.stream))

@@ -97,6 +97,11 @@ impl Grammar for Responses<'_> {
         }))
     }
 
+    /// A text before its response was created would be no such stream.
+    fn first(&self, text: &str) -> String {
+        self.opening().concat() + &self.delta(text)
+    }
+
     fn ending(&self) -> Vec<String> {
         let done = self.response("completed", &json!([message("", "completed")]), &usage());
         vec![event(&json!({ "type": "response.completed", "sequence_number": 9, "response": done }))]

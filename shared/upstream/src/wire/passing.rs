@@ -18,6 +18,8 @@ pub enum Seen {
     Usage { usage: TokenUsage, only: bool },
     /// The reply is whole.
     Last { usage: Option<TokenUsage> },
+    /// The end, and no reply before it.
+    NoReply,
     /// The provider failed; the object that says how.
     Error(Vec<u8>),
 }
@@ -41,11 +43,16 @@ impl PassingStream {
     /// Looks at one whole raw event; `data` is what [`sse::data`] gave of it.
     pub fn look(&mut self, event: &[u8], data: &[u8]) -> Seen {
         self.events += 1;
-        match self.format {
+        let seen = match self.format {
             Format::AnthropicMessages => self.anthropic(event, data),
-            Format::OpenaiResponses => self.responses(event, data),
+            // What ends a response holds all of it.
+            Format::OpenaiResponses => return self.responses(event, data),
             // Nothing else passes through.
             Format::OpenaiChat | Format::GoogleGemini | Format::BedrockConverse | Format::OllamaChat => chat(data),
+        };
+        match seen {
+            Seen::Last { .. } if self.events == 1 => Seen::NoReply,
+            seen => seen,
         }
     }
 
@@ -204,6 +211,16 @@ mod tests {
         assert_eq!(look(&mut stream, stop), Seen::Last { usage: None });
         let failed = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
         assert!(matches!(look(&mut stream, failed), Seen::Error(_)));
+    }
+
+    #[test]
+    fn an_end_with_nothing_before_it_ends_no_reply() {
+        for (format, end) in [
+            (Format::OpenaiChat, "data: [DONE]\n\n"),
+            (Format::AnthropicMessages, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"),
+        ] {
+            assert_eq!(look(&mut PassingStream::new(format), end), Seen::NoReply);
+        }
     }
 
     #[test]
