@@ -168,8 +168,10 @@ each_db! {
             let reply = app.http().request(route.method.clone(), &path).bearer(&ada.token).json(body).send().await;
             assert_eq!(reply.status, StatusCode::OK, "{}", route.name());
             let row = row_behind(&app, &ada, &reply).await;
-            assert_eq!((row.status, row.usage.total_tokens), (RequestStatus::Completed, Some(18)), "{}", route.name());
+            // Vectors are no tokens: the prompt's alone count.
+            let total = if route.path == "/v1/embeddings" { 11 } else { 18 };
+            assert_eq!((row.status, row.usage.total_tokens), (RequestStatus::Completed, Some(total)), "{}", route.name());
         }
-        assert!(generating >= 4, "the document tells of {generating} generating routes");
+        assert!(generating >= 7, "the document tells of {generating} generating routes");
     }
 }

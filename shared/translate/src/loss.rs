@@ -87,6 +87,15 @@ impl Losses {
         }
     }
 
+    /// The target cannot be kept to one call at a time. With a single tool that hardly matters: a hint.
+    pub fn cannot_call_singly(&mut self, param: &str, tools: usize) -> Result<(), Unsupported> {
+        if tools <= 1 {
+            self.hint(param);
+            return Ok(());
+        }
+        self.cannot_because(param, "the model cannot be kept to one call at a time")
+    }
+
     /// Refused whatever the sender allows: without it the rest makes no sense.
     #[must_use]
     pub fn never(&self, param: &str, reason: &str) -> Unsupported {

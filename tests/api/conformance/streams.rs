@@ -171,7 +171,7 @@ each_db! {
 
             data: {"event":"model_selected","fallback_reason":null,"fallback_used":false,"modality":"image","model":"gpt-image-1","model_name":"gpt-image-1","provider":"openai","request_id":"[id 1]"}
 
-            data: {"request_id":"[id 1]","model":"gpt-image-1","modality":"image","session_id":null,"state_tokens":null,"selection":{"selected_model":"gpt-image-1","selected_provider":"openai","fallback_used":false,"fallback_reason":null},"credits_status":{"provider":"openai","status":"available","remaining":null,"reset_at":null},"output":{"text":null,"images":["iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP438AAAAQBAYD718vxAAAAAElFTkSuQmCC"],"mesh":null,"artifacts":null},"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0},"finish_reason":null,"warnings":null}
+            data: {"credits_status":{"provider":"openai","remaining":null,"reset_at":null,"status":"available"},"finish_reason":null,"modality":"image","model":"gpt-image-1","output":{"artifacts":null,"images":["iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP438AAAAQBAYD718vxAAAAAElFTkSuQmCC"],"mesh":null,"text":null},"request_id":"[id 1]","selection":{"fallback_reason":null,"fallback_used":false,"selected_model":"gpt-image-1","selected_provider":"openai"},"session_id":null,"state_tokens":null,"usage":{"completion_tokens":0,"prompt_tokens":0,"total_tokens":0},"warnings":null}
 
             data: [DONE]
             "##); }

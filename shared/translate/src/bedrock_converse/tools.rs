@@ -66,7 +66,7 @@ impl Toolbox<'_> {
             return Ok(Some(json!({"tools": called.into_iter().map(open).collect::<Vec<_>>()})));
         }
         let choice = self.choice(choice, thinks)?;
-        let choice = self.single(choice, parallel)?;
+        let choice = self.single(choice, parallel, list.len())?;
         let mut config = json!({ "tools": list });
         if let Some(choice) = choice {
             config["toolChoice"] = choice;
@@ -132,13 +132,17 @@ impl Toolbox<'_> {
     }
 
     /// Claude's own choice has a word for one call at a time; it then stands in place of the service's.
-    fn single(&mut self, choice: Option<Value>, parallel: Option<bool>) -> Result<Option<Value>, Unsupported> {
+    fn single(
+        &mut self,
+        choice: Option<Value>,
+        parallel: Option<bool>,
+        tools: usize,
+    ) -> Result<Option<Value>, Unsupported> {
         if parallel != Some(false) {
             return Ok(choice);
         }
         if !matches!(self.family, Family::Claude(claude) if claude.takes_single_calls()) {
-            let reason = "Amazon Bedrock cannot keep this model to one call at a time";
-            self.losses.cannot_because(Member::ParallelToolCalls.name(self.origin), reason)?;
+            self.losses.cannot_call_singly(Member::ParallelToolCalls.name(self.origin), tools)?;
             return Ok(choice);
         }
         let mut own = match &choice {

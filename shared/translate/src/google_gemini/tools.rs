@@ -57,7 +57,7 @@ pub(super) fn write(
     }
     let has_functions = !declared.is_empty();
     if parallel == Some(false) && has_functions {
-        losses.cannot(Member::ParallelToolCalls.name(origin))?;
+        losses.cannot_call_singly(Member::ParallelToolCalls.name(origin), declared.len())?;
     }
     let config = config(choice, has_functions, strict, origin, losses)?;
     if has_functions {

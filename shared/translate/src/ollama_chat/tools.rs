@@ -33,7 +33,7 @@ pub(super) fn write(
         }
     }
     if parallel == Some(false) && !written.is_empty() {
-        losses.cannot(Member::ParallelToolCalls.name(origin))?;
+        losses.cannot_call_singly(Member::ParallelToolCalls.name(origin), written.len())?;
     }
     Ok(written)
 }

@@ -49,6 +49,7 @@ fn what_google_cannot_do_is_refused_by_the_senders_name() {
             |request| {
                 request.tools = vec![Tool::Function(function("f"))];
                 request.parallel_tool_calls = Some(false);
+                request.tools.extend(request.tools.clone());
             },
             "parallel_tool_calls",
         ),

@@ -256,6 +256,7 @@ fn what_ollama_cannot_do_is_refused_by_the_senders_name() {
             |request| {
                 request.tools = vec![function("f")];
                 request.parallel_tool_calls = Some(false);
+                request.tools.extend(request.tools.clone());
             },
             "parallel_tool_calls",
         ),
