@@ -16,10 +16,10 @@ function fetchWithMore(url, init) {
   return fetch(url, body ? { ...init, body: JSON.stringify({ ...body, ...EXTRA[body.model] }) } : init);
 }
 
-const common = { baseURL: `${ORIGIN}/v1`, fetch: fetchWithMore };
+const server = { baseURL: `${ORIGIN}/v1`, fetch: fetchWithMore };
 const compatible = (apiKey) =>
-  createOpenAICompatible({ ...common, name: "llm-api", apiKey, includeUsage: true, supportsStructuredOutputs: true });
-const anthropic = (apiKey) => createAnthropic({ ...common, apiKey });
+  createOpenAICompatible({ ...server, name: "llm-api", apiKey, includeUsage: true, supportsStructuredOutputs: true });
+const anthropic = (apiKey) => createAnthropic({ ...server, apiKey });
 
 // By the schema also where it does not know the model's name: else it would force a tool upon it.
 const structuredOutputMode = "outputFormat";
@@ -45,7 +45,8 @@ function told({ text, reasoningText, toolCalls, finishReason, usage }) {
 
 function storiesOf({ by, providerOptions }) {
   const provider = by(TOKEN);
-  const given = (model) => ({ model: provider(model), prompt: PROMPT, maxRetries: 0, maxOutputTokens: MAX_TOKENS, ...STORIES.parameters });
+  const common = { prompt: PROMPT, maxRetries: 0, maxOutputTokens: MAX_TOKENS, ...STORIES.parameters };
+  const given = (model) => ({ model: provider(model), ...common });
   const byFormat = { anthropic: { structuredOutputMode } };
   const run = (model) => ({ ...given(model), tools, stopWhen: stepCountIs(3), providerOptions });
   const output = Output.object({ schema: City, name: "city" });

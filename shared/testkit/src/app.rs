@@ -34,25 +34,25 @@ macro_rules! each_db {
 
                 async fn story($database: $crate::Database) $body
 
+                // Snapshots of JSON have members by name: replies have them in an order of their own.
+                async fn in_order(story: impl Future<Output = ()>) {
+                    let mut settings = insta::Settings::clone_current();
+                    settings.set_sort_maps(true);
+                    settings.bind_async(story).await;
+                }
+
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn sqlite() {
-                    $crate::in_order(story($crate::Database::Sqlite)).await;
+                    in_order(story($crate::Database::Sqlite)).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn postgres() {
-                    $crate::in_order(story($crate::Database::Postgres)).await;
+                    in_order(story($crate::Database::Postgres)).await;
                 }
             }
         )+
     };
-}
-
-/// Runs a story whose snapshots of JSON have members by name: replies have them in an order of their own.
-pub async fn in_order<T>(story: impl Future<Output = T>) -> T {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_sort_maps(true);
-    settings.bind_async(story).await
 }
 
 /// An encryption key for tests that share one database.

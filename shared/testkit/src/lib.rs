@@ -22,7 +22,7 @@ mod secrets;
 mod serve;
 mod temp;
 
-pub use app::{Database, ENCRYPTION_KEY, Person, TestApp, in_order};
+pub use app::{Database, ENCRYPTION_KEY, Person, TestApp};
 pub use bucket::FakeBucket;
 pub use client::{Http, HttpError, HttpReply, HttpRequest};
 pub use collector::{Batch, FakeCollector};

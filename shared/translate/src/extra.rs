@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{Losses, Unsupported};
 
 /// They tell the provider how to serve a request, not what to answer.
-const HINTS: [&str; 8] = [
+const HINTS: [&str; 13] = [
     "include",
     "max_tool_calls",
     "prediction",
@@ -14,6 +14,12 @@ const HINTS: [&str; 8] = [
     "stream_options",
     "prompt_cache_options",
     "inference_geo",
+    "context_management",
+    "diagnostics",
+    "speed",
+    "user_profile_id",
+    // What OpenAI's agent for the command line says of itself.
+    "client_metadata",
 ];
 
 /// They stand for what the provider keeps and nobody else has.
@@ -63,7 +69,8 @@ mod tests {
         assert!(losses.dropped().is_empty());
         assert_eq!(leave_out("safety_identifier", &json!("u"), &mut losses), Ok(()));
         assert_eq!(leave_out("stream_options.x", &json!(1), &mut losses), Ok(()));
-        assert_eq!(losses.dropped(), ["safety_identifier", "stream_options.x"]);
+        assert_eq!(leave_out("context_management", &json!({"edits": []}), &mut losses), Ok(()));
+        assert_eq!(losses.dropped(), ["safety_identifier", "stream_options.x", "context_management"]);
         for name in ["background", "modalities", "anything", "previous_response_id", "prompt.id"] {
             assert_eq!(leave_out(name, &json!("x"), &mut losses).expect_err(name).param, name);
         }

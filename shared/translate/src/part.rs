@@ -31,6 +31,18 @@ impl Part {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(Text { text: text.into(), annotations: Vec::new(), cache: None })
     }
+
+    /// What a reader is told of something that the model made, where the reader's format has no place for it.
+    pub(crate) fn in_words(&self) -> Option<String> {
+        let what = match self {
+            Self::Image(_) => "An image",
+            Self::Audio(_) => "A sound",
+            Self::Video(_) => "A video",
+            Self::File(_) => "A file",
+            _ => return None,
+        };
+        Some(format!("[{what} that the model made is left out: replies in this format have no place for it.]"))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

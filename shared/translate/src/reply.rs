@@ -121,6 +121,8 @@ pub enum Event {
         index: usize,
         delta: String,
     },
+    /// A whole part that is neither text nor call: what the model drew or spoke.
+    Media(Part),
     /// A whole part that only its format knows, as in [`Part::Native`].
     Native {
         format: crate::Format,

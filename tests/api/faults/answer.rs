@@ -168,12 +168,15 @@ impl Answer {
     pub(super) fn head(&self) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {}\r\n", self.status);
         for header in &self.headers {
-            head += &format!("{header}\r\n");
+            head += header;
+            head += "\r\n";
         }
         match self.coding {
             Coding::Length => {
                 let length: usize = self.body.iter().map(Vec::len).sum();
-                head += &format!("content-length: {length}\r\n");
+                head += "content-length: ";
+                head += &length.to_string();
+                head += "\r\n";
             }
             Coding::Chunked => head += "transfer-encoding: chunked\r\n",
             Coding::Open => {}

@@ -43,6 +43,7 @@ impl Event {
 }
 
 impl Wire {
+    #[expect(clippy::unused_self, reason = "beside the type of its streams, which differs")]
     pub(super) const fn plain_type(self) -> &'static str {
         "application/json"
     }

@@ -43,6 +43,7 @@ pub(super) struct Translating {
     reader: StreamReader,
     writer: StreamWriter,
     usage: Usage,
+    has_begun: bool,
     secret: Option<SecretString>,
 }
 
@@ -60,6 +61,7 @@ impl Reader {
                 reader: StreamReader::new(format),
                 writer,
                 usage: Usage::default(),
+                has_begun: false,
                 secret,
             })),
         }
@@ -81,10 +83,7 @@ impl Reader {
                         drop(data);
                         return Ok(Taken { bytes: event, usage, is_last: true, is_hidden: false });
                     }
-                    Seen::NoReply => {
-                        let reason = "its stream has an end and nothing before it".to_owned();
-                        return Err(UpstreamError::BadResponse { reason });
-                    }
+                    Seen::NoReply => return Err(no_reply()),
                     Seen::Error(object) => return Err(UpstreamError::from_error_body(&object, secret.as_ref())),
                 }
                 drop(data);
@@ -117,6 +116,10 @@ impl Translating {
     fn take(&mut self, name: Option<&str>, data: &[u8]) -> Result<Taken, UpstreamError> {
         let events =
             self.reader.read(name, data).map_err(|error| asked::unreadable(error, data, self.secret.as_ref()))?;
+        self.has_begun |= events.iter().any(|event| matches!(event, Event::Start { .. }));
+        if !self.has_begun && events.contains(&Event::End) {
+            return Err(no_reply());
+        }
         Ok(self.write(events))
     }
 
@@ -134,4 +137,8 @@ impl Translating {
         taken.bytes = out.into();
         taken
     }
+}
+
+fn no_reply() -> UpstreamError {
+    UpstreamError::BadResponse { reason: "its stream has an end and nothing before it".to_owned() }
 }

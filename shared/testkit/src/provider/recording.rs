@@ -22,6 +22,7 @@ pub struct Recording {
 
 impl Recording {
     /// A good answer whose stream is one of server-sent events.
+    #[expect(clippy::needless_pass_by_value, reason = "tests write the value where they need it")]
     pub fn new(whole: impl ToString, stream: impl Into<Bytes>) -> Self {
         let (stream, whole) = (stream.into(), whole.to_string());
         Self { status: 200, whole, stream, stream_type: "text/event-stream", headers: Vec::new(), after_tools: None }

@@ -144,14 +144,18 @@ impl State {
                 self.blocks.push_back(Block::new(Kind::Call(index), start));
             }
             Event::Arguments { index, delta } => self.arguments(index, delta),
+            // A block of its own.
+            Event::Media(part) => {
+                if let Some(words) = part.in_words() {
+                    self.end_part();
+                    self.text(words);
+                    self.end_part();
+                }
+            }
             Event::Native { format: OWN, value } => self.native(value),
             // Nothing that a message could say.
             Event::Native { .. } | Event::Logprobs(_) => {}
-            Event::PartEnd => {
-                if let Some(block) = self.blocks.back_mut() {
-                    block.is_whole = true;
-                }
-            }
+            Event::PartEnd => self.end_part(),
             Event::Usage(usage) => self.usage = std::mem::take(&mut self.usage).updated(&usage),
             Event::ServiceTier(tier) => self.service_tier = Some(tier),
             Event::Finish(finish) => {
@@ -197,6 +201,12 @@ impl State {
         send("message_delta", &object(last), out);
         send("message_stop", &json!({"type": "message_stop"}), out);
         self.is_over = true;
+    }
+
+    fn end_part(&mut self) {
+        if let Some(block) = self.blocks.back_mut() {
+            block.is_whole = true;
+        }
     }
 
     fn text(&mut self, text: String) {

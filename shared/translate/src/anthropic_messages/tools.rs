@@ -132,9 +132,16 @@ impl Writer<'_> {
         let mut schema = Value::Object(schema);
         if self.origin != OWN && strict == Some(true) {
             let param = format!("{}.{at}.strict", Member::Tools.name(self.origin));
+            let given = schema.clone();
             let fitted = schema::fit(&mut schema);
-            if self.cannot_follow_schemas {
-                self.losses.cannot_because(&param, "this model cannot be held to a schema")?;
+            if self.cannot_follow_schemas || fitted.is_open {
+                let reason = if fitted.is_open {
+                    "its schema has members of any name, and strict ones are closed"
+                } else {
+                    "this model cannot be held to a schema"
+                };
+                self.losses.cannot_because(&param, reason)?;
+                schema = given;
                 strict = None;
             } else if fitted.is_looser {
                 self.losses.hint(&param);

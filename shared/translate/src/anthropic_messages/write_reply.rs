@@ -83,17 +83,12 @@ fn blocks(part: Part) -> Vec<Value> {
             blocks
         }
         Part::Native { format: OWN, value } => vec![value],
-        Part::Image(_) => vec![left_out("An image")],
-        Part::Audio(_) => vec![left_out("A sound")],
-        Part::Video(_) => vec![left_out("A video")],
-        Part::File(_) => vec![left_out("A file")],
+        part @ (Part::Image(_) | Part::Audio(_) | Part::Video(_) | Part::File(_)) => {
+            let text = |text| text_block(Text { text, annotations: Vec::new(), cache: None });
+            part.in_words().into_iter().map(text).collect()
+        }
         Part::ToolResult(_) | Part::Native { .. } => Vec::new(),
     }
-}
-
-fn left_out(what: &str) -> Value {
-    let text = format!("[{what} that the model made is left out: messages have no place for it.]");
-    text_block(Text { text, annotations: Vec::new(), cache: None })
 }
 
 /// With a list of citations also where there are none: the document wants the member, and an SDK takes no `null` there.

@@ -8,7 +8,7 @@ use super::{
     read_reply::{is_error, typed},
     wire::{self, ServiceTier, TokenUsage, ToolUse, Trace},
 };
-use crate::{Event, Format, Unreadable};
+use crate::{Event, Format, Media, Part, Source, Unreadable};
 
 const OTHER: &str = "an event of the stream has another form";
 
@@ -272,18 +272,27 @@ fn close(block: Block, events: &mut Vec<Event>) {
                 "toolResult" => {
                     value.insert("content".into(), pieces.into());
                 }
-                _ => value.extend(
-                    pieces
-                        .into_iter()
-                        .filter_map(|piece| match piece {
-                            Value::Object(members) => Some(members),
-                            _ => None,
-                        })
-                        .flatten(),
-                ),
+                _ => return image(value, &pieces, events),
             }
             events.push(native_event(json!({ member: value })));
         }
+    }
+    events.push(Event::PartEnd);
+}
+
+/// Base64 of pieces does not add up; their bytes do.
+fn image(mut value: Map<String, Value>, pieces: &[Value], events: &mut Vec<Event>) {
+    let decoded = pieces.iter().filter_map(|piece| STANDARD.decode(piece.pointer("/source/bytes")?.as_str()?).ok());
+    let bytes: Vec<u8> = decoded.flatten().collect();
+    let kind = value.get("format").and_then(Value::as_str).filter(|_| !bytes.is_empty());
+    if let Some(kind) = kind {
+        let source = Source::Inline { media_type: format!("image/{kind}"), data: STANDARD.encode(bytes) };
+        events.push(Event::Media(Part::Image(Media::new(source))));
+    } else {
+        // One that lies in a store, or that failed.
+        let members = pieces.iter().filter_map(Value::as_object).flatten();
+        value.extend(members.map(|(name, value)| (name.clone(), value.clone())));
+        events.push(native_event(json!({ "image": value })));
     }
     events.push(Event::PartEnd);
 }

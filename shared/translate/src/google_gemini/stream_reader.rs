@@ -2,11 +2,10 @@ use serde_json::Value;
 
 use super::{
     grounding::{self, Source},
-    media,
     read_reply::{self, Calls},
     wire::{Answer, Candidate, Segment},
 };
-use crate::{Event, Finish, Format, Media, Part, Source as MediaSource, ToolCall, Unreadable};
+use crate::{Event, Finish, Part, ToolCall, Unreadable};
 
 /// Reads the events of a stream: each has the form of a whole reply. There is no last event, so the reason to finish
 /// waits for the end of the body.
@@ -93,9 +92,7 @@ impl StreamReader {
                 events.push(Event::Arguments { index, delta: arguments });
                 events.push(Event::PartEnd);
             }
-            Part::Image(media) | Part::Audio(media) | Part::Video(media) | Part::File(media) => {
-                events.extend(native(media));
-            }
+            Part::Image(_) | Part::Audio(_) | Part::Video(_) | Part::File(_) => events.push(Event::Media(part)),
             Part::Native { format, value } => events.push(Event::Native { format, value }),
             // Google has neither.
             Part::ToolResult(_) | Part::Refusal(_) => {}
@@ -109,10 +106,4 @@ impl StreamReader {
         };
         source.annotation(&self.text, range)
     }
-}
-
-/// Streams have no event for what a model drew or spoke.
-fn native(media: Media) -> Option<Event> {
-    let MediaSource::Inline { media_type, data } = media.source else { return None };
-    Some(Event::Native { format: Format::GoogleGemini, value: media::inline(media_type, data) })
 }

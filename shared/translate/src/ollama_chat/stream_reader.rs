@@ -1,10 +1,8 @@
-use serde_json::Value;
-
 use super::{
-    read_reply::{seal, tool_call},
+    read_reply::{image, seal, tool_call},
     wire::{Answer, Message},
 };
-use crate::{Event, Format, ToolCall, Unreadable};
+use crate::{Event, Part, ToolCall, Unreadable};
 
 /// Reads the lines of a stream; the last one is `done`.
 #[derive(Debug, Default)]
@@ -34,8 +32,7 @@ impl StreamReader {
         }
         for data in images.unwrap_or_default() {
             self.end_thoughts(&mut events);
-            let value = Value::from_iter([("image".to_owned(), Value::String(data))]);
-            events.push(Event::Native { format: Format::OllamaChat, value });
+            events.push(Event::Media(Part::Image(image(data))));
         }
         events.extend(answer.take_logprobs().map(Event::Logprobs));
         for call in tool_calls.unwrap_or_default() {

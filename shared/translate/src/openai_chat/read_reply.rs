@@ -113,9 +113,9 @@ pub(super) fn custom_call(id: &str, name: &str, input: &str) -> Part {
     Part::Native { format: Format::OpenaiChat, value }
 }
 
-fn image(mut value: Value) -> Part {
-    match value.pointer_mut("/image_url/url").map(Value::take) {
-        Some(Value::String(url)) => Part::Image(Media::new(address(url))),
+pub(super) fn image(mut value: Value) -> Part {
+    match value.pointer_mut("/image_url/url") {
+        Some(Value::String(url)) => Part::Image(Media::new(address(std::mem::take(url)))),
         _ => Part::Native { format: Format::OpenaiChat, value },
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use super::{
     fields::object,
     finish::{self, Told},
-    read_reply::{custom_call, google_seal, made_up_id},
+    read_reply::{custom_call, google_seal, image, made_up_id},
     thoughts, usage,
     wire::{Call, Choice, Completion, Piece, Said, pieces},
 };
@@ -143,7 +143,11 @@ impl StreamReader {
         let logprobs = logprobs.map(super::wire::LogProbs::into_list).filter(|list| !list.is_empty());
         out.extend(logprobs.map(Event::Logprobs));
         for value in said.images.into_iter().flatten() {
-            self.plain(Event::Native { format: Format::OpenaiChat, value }, out);
+            let event = match image(value) {
+                Part::Native { format, value } => Event::Native { format, value },
+                part => Event::Media(part),
+            };
+            self.plain(event, out);
         }
         for call in said.tool_calls.into_iter().flatten() {
             self.call(call, out);

@@ -8,7 +8,7 @@ use super::{
     finish,
     thoughts::{self, Place},
     usage,
-    write_reply::{call_seal, id, shifted, tier, wants_older_calls},
+    write_reply::{Shown, call_seal, id, media, shifted, tier, wants_older_calls},
 };
 use crate::{Event, Finish, Format, Request, Signature, Stamp, Usage};
 
@@ -112,6 +112,13 @@ impl StreamWriter {
             },
             Event::ToolCall { index, id, name, signature } => self.call(index, &id, &name, signature.as_ref(), out),
             Event::Arguments { index, delta } => self.arguments(index, &delta, out),
+            Event::Media(part) => match media(part) {
+                Shown::Image(item) => self.listed("images", item, out),
+                Shown::Words(words) => {
+                    self.before += words.chars().count();
+                    self.delta(object([("content", words.into())]), out);
+                }
+            },
             Event::Native { format: Format::OpenaiChat, value } => self.native(value, out),
             Event::Logprobs(list) => {
                 let logprobs = object([("content", Value::Array(list)), ("refusal", Value::Null)]);

@@ -21,6 +21,18 @@ pub(super) struct Messages<'a> {
     written: Vec<Value>,
 }
 
+/// What its items are to the sender of `input` is not known here: several are one message.
+const INPUT: &str = "input";
+
+/// Where the sender has a message's content.
+fn place(origin: Format, index: usize) -> String {
+    if origin == Format::OpenaiResponses { INPUT.to_owned() } else { format!("messages.{index}.content") }
+}
+
+fn under(path: &str, name: &str) -> String {
+    if path == INPUT { INPUT.to_owned() } else { format!("{path}.{name}") }
+}
+
 impl<'a> Messages<'a> {
     pub(super) fn new(origin: Format, target: Target, losses: &'a mut Losses) -> Self {
         Self { origin, target, losses, written: Vec::new() }
@@ -38,7 +50,7 @@ impl<'a> Messages<'a> {
             self.losses.hint("messages");
         }
         for (index, message) in messages.into_iter().enumerate() {
-            self.message(&format!("messages.{index}.content"), message)?;
+            self.message(&place(self.origin, index), message)?;
         }
         Ok(self.written)
     }
@@ -68,7 +80,7 @@ impl<'a> Messages<'a> {
     fn parts(&mut self, parts: Vec<Part>, path: &str) -> Result<Vec<Value>, Unsupported> {
         let mut written = Vec::with_capacity(parts.len());
         for (index, part) in parts.into_iter().enumerate() {
-            let path = format!("{path}.{index}");
+            let path = under(path, &index.to_string());
             if let Some(part) = self.part(part, &path)? {
                 written.push(part);
             }
@@ -78,7 +90,12 @@ impl<'a> Messages<'a> {
 
     fn part(&mut self, part: Part, path: &str) -> Result<Option<Value>, Unsupported> {
         let (part, cache) = match part {
-            Part::Text(text) => of_text(text),
+            Part::Text(text) => {
+                if !text.annotations.is_empty() {
+                    self.losses.hint("annotations");
+                }
+                of_text(text)
+            }
             Part::Image(media) => image(media, path, self.losses)?,
             Part::File(media) => file(media, self.origin, path, self.losses)?,
             Part::Audio(media) => audio(media, path, self.losses)?,
@@ -118,7 +135,7 @@ impl<'a> Messages<'a> {
     fn user(&mut self, path: &str, name: Option<String>, parts: Vec<Part>) -> Result<(), Unsupported> {
         let (mut results, mut rest, mut moved) = (false, Vec::new(), Vec::new());
         for (index, part) in parts.into_iter().enumerate() {
-            let path = format!("{path}.{index}");
+            let path = under(path, &index.to_string());
             match part {
                 Part::ToolResult(result) => {
                     results = true;
@@ -138,7 +155,7 @@ impl<'a> Messages<'a> {
     /// Writes what a function gave back. A result is text alone: gives back what the user must show in its stead.
     fn result(&mut self, result: ToolResult, path: &str) -> Result<Vec<Value>, Unsupported> {
         let ToolResult { call_id, content, is_error, cache } = result;
-        let written = self.parts(content, &format!("{path}.content"))?;
+        let written = self.parts(content, &under(path, "content"))?;
         let (mut texts, others): (Vec<Value>, Vec<Value>) =
             written.into_iter().partition(|part| part["type"] == "text" || self.origin == OWN);
         if !others.is_empty() {
@@ -167,7 +184,7 @@ impl<'a> Messages<'a> {
         message.insert("content".into(), Value::Null);
         let (mut content, mut calls) = (Vec::new(), Vec::new());
         for (index, part) in parts.into_iter().enumerate() {
-            let path = format!("{path}.{index}");
+            let path = under(path, &index.to_string());
             match part {
                 Part::Thinking(thinking) => {
                     self.thinking(thinking.signature.as_ref(), &thinking.text, &mut message, &mut content);

@@ -7,7 +7,7 @@ use super::{
     thoughts::{self, Place, append, push},
     usage,
 };
-use crate::{Format, Part, Reply, Request, Signature, Source, Stamp, Text, ToolCall};
+use crate::{Format, Media, Part, Reply, Request, Signature, Source, Stamp, Text, ToolCall};
 
 /// `request` tells whether its sender knows calls in the older form alone.
 pub(crate) fn write_reply(reply: Reply, request: &Request, stamp: &Stamp) -> Value {
@@ -90,19 +90,13 @@ impl Spoken {
                 None => push(&mut self.more, "thinking_blocks", thoughts::redacted_block(&seal)),
             },
             Part::ToolCall(call) => self.call(call),
-            // OpenRouter's place for pictures.
-            Part::Image(media) => {
-                let url = match media.source {
-                    Source::Inline { media_type, data } => format!("data:{media_type};base64,{data}"),
-                    Source::Url(url) => url,
-                    Source::Id { .. } | Source::Text(_) => return,
-                };
-                let url = object([("url", url.into())]);
-                push(&mut self.more, "images", object([("type", "image_url".into()), ("image_url", url)]));
-            }
+            part @ (Part::Image(_) | Part::File(_) | Part::Audio(_) | Part::Video(_)) => match media(part) {
+                Shown::Image(item) => push(&mut self.more, "images", item),
+                Shown::Words(words) => self.content.get_or_insert_default().push_str(&words),
+            },
             Part::Native { format: Format::OpenaiChat, value } => self.native(value),
             // Nothing here has a place for them; no model is asked for them by a request in this format.
-            Part::Native { .. } | Part::File(_) | Part::Audio(_) | Part::Video(_) | Part::ToolResult(_) => {}
+            Part::Native { .. } | Part::ToolResult(_) => {}
         }
     }
 
@@ -161,6 +155,25 @@ impl Spoken {
         }
         message
     }
+}
+
+/// Something that a model drew or spoke.
+pub(super) enum Shown {
+    /// An item of `images`: OpenRouter's place for pictures.
+    Image(Value),
+    /// What stands in its place.
+    Words(String),
+}
+
+pub(super) fn media(part: Part) -> Shown {
+    let url = match part {
+        Part::Image(Media { source: Source::Inline { media_type, data }, .. }) => {
+            format!("data:{media_type};base64,{data}")
+        }
+        Part::Image(Media { source: Source::Url(url), .. }) => url,
+        part => return Shown::Words(part.in_words().unwrap_or_default()),
+    };
+    Shown::Image(object([("type", "image_url".into()), ("image_url", object([("url", url.into())]))]))
 }
 
 /// Google's place for it; a foreign seal names its format.

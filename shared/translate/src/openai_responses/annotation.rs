@@ -30,6 +30,18 @@ pub(super) fn flat(annotation: Value) -> Value {
     Value::Object(outer)
 }
 
+/// A source that another format's reply named, as the API takes it back: an address on the web, and nothing of another
+/// provider's.
+pub(super) fn known(annotation: Value) -> Option<Value> {
+    let Value::Object(mut source) = flat(annotation) else { return None };
+    if source.get("type").is_none_or(|kind| kind != "url_citation") || !source.get("url").is_some_and(Value::is_string)
+    {
+        return None;
+    }
+    source.retain(|name, _| ["type", "url", "title", "start_index", "end_index"].contains(&name.as_str()));
+    Some(Value::Object(source))
+}
+
 /// Log probabilities as the API writes them: `bytes` and `top_logprobs` are lists, never null.
 pub(super) fn logprobs(mut list: Vec<Value>) -> Vec<Value> {
     for entry in &mut list {

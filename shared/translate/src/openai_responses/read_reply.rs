@@ -7,7 +7,7 @@ use super::wire::{
     CallItem, Content, IncompleteDetails, InputDetails, MessageItem, OutputDetails, ReasoningItem, Response,
 };
 use super::{OWN, annotation, wire};
-use crate::{Finish, Part, Reply, Signature, Text, Thinking, ToolCall, Unreadable, Usage};
+use crate::{Finish, Media, Part, Reply, Signature, Source, Text, Thinking, ToolCall, Unreadable, Usage};
 
 pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, Unreadable> {
     let response: Response =
@@ -81,10 +81,21 @@ pub(super) fn read_item(value: Value, parts: &mut Vec<Part>, logprobs: &mut Vec<
         }
         Some("function_call") => parts.push(Part::ToolCall(read_call(value)?)),
         Some("reasoning") => parts.extend(read_reasoning(value)?),
+        Some("image_generation_call") => parts.push(read_image(value)),
         Some(_) => parts.push(Part::Native { format: OWN, value }),
         None => return Err(Unreadable::OtherForm("an item of the reply has no type")),
     }
     Ok(())
+}
+
+/// What the model drew; one that failed stays as it is.
+fn read_image(mut value: Value) -> Part {
+    let kind = value.get("output_format").and_then(Value::as_str).unwrap_or("png");
+    let media_type = format!("image/{kind}");
+    match value.get_mut("result").map(Value::take) {
+        Some(Value::String(data)) => Part::Image(Media::new(Source::Inline { media_type, data })),
+        _ => Part::Native { format: OWN, value },
+    }
 }
 
 pub(super) fn read_call(value: Value) -> Result<ToolCall, Unreadable> {

@@ -244,7 +244,9 @@ impl StreamReader {
                     }
                 }
                 Part::Native { value, .. } => events.push(Event::Native { format: OWN, value }),
-                _ => {}
+                Part::Image(_) | Part::File(_) | Part::Audio(_) | Part::Video(_) => events.push(Event::Media(part)),
+                // No item of a reply has it.
+                Part::ToolResult(_) => {}
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use super::envelope::{Envelope, Outcome};
 use super::item::{self, Status};
 use super::open_item::{Call, Delta, ItemEvent, Kind, Message, Place, Reasoning};
 use super::sse::Numbered;
-use crate::{Event, Finish, Request, Signature, Stamp, Usage};
+use crate::{Event, Finish, Media, Part, Request, Signature, Source, Stamp, Usage};
 
 #[derive(Debug)]
 pub(crate) struct StreamWriter {
@@ -119,6 +119,7 @@ impl StreamWriter {
                     self.last_call = Some(index);
                 }
             }
+            Event::Media(part) => self.media(part, out),
             Event::Native { format, value } if format == OWN => self.whole("", |_| value, out),
             Event::Start { .. } | Event::Native { .. } => {}
             Event::PartEnd => self.part_end(last_call, out),
@@ -217,6 +218,25 @@ impl StreamWriter {
         let place = self.place("fc");
         self.calls.insert(index, Call::begin(place, call_id, name, &mut self.events, out));
         self.last_call = Some(index);
+    }
+
+    /// A picture is an item; of anything else the model's text tells.
+    fn media(&mut self, part: Part, out: &mut Vec<u8>) {
+        match part {
+            Part::Image(Media { source: Source::Inline { data, .. }, .. }) => {
+                self.whole("ig", |id| item::image(id, data), out);
+            }
+            part => {
+                let Some(words) = part.in_words() else { return };
+                if let Open::Message(message) = &mut self.open {
+                    message.part_end();
+                }
+                self.delta(Kind::Text, &words, Vec::new(), out);
+                if let Open::Message(message) = &mut self.open {
+                    message.part_end();
+                }
+            }
+        }
     }
 
     /// An item that comes at once.

@@ -140,7 +140,9 @@ impl Writer<'_> {
         let Text { text, annotations, cache } = text;
         let mut part = text_part(role, text);
         if role == Role::Assistant && !annotations.is_empty() {
-            part["annotations"] = annotations.into_iter().map(annotation::flat).collect();
+            let is_own = self.origin == OWN;
+            let known = |source| if is_own { Some(annotation::flat(source)) } else { annotation::known(source) };
+            part["annotations"] = annotations.into_iter().filter_map(known).collect();
         }
         self.cache(&mut part, cache);
         part

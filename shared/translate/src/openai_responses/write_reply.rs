@@ -83,13 +83,12 @@ impl Output<'_> {
                 self.push("ig", |id| item::image(id, data));
             }
             Part::Native { format, value } if format == OWN => self.push("", |_| value),
+            part @ (Part::Image(_) | Part::File(_) | Part::Audio(_) | Part::Video(_)) => {
+                let text = |text| item::text(text, Vec::new(), Vec::new());
+                self.content.extend(part.in_words().map(text));
+            }
             // No caller of this API can have asked for these.
-            Part::Image(_)
-            | Part::File(_)
-            | Part::Audio(_)
-            | Part::Video(_)
-            | Part::ToolResult(_)
-            | Part::Native { .. } => {}
+            Part::ToolResult(_) | Part::Native { .. } => {}
         }
     }
 }

@@ -61,6 +61,12 @@ impl PassingStream {
         if !matches!(kind.as_deref(), Some("message_start" | "message_delta" | "message_stop" | "error")) {
             return Seen::Nothing;
         }
+        // Their names say enough, whatever their data is.
+        match kind.as_deref() {
+            Some("message_stop") => return Seen::Last { usage: None },
+            Some("error") => return Seen::Error(data.to_vec()),
+            _ => {}
+        }
         let Ok(event) = serde_json::from_slice::<anthropic::Event<'_>>(data) else { return Seen::Nothing };
         if event.error.is_some() {
             return Seen::Error(data.to_vec());
@@ -68,7 +74,6 @@ impl PassingStream {
         let usage = match &*event.kind {
             "message_start" => event.message.and_then(|message| message.usage).map(anthropic::Usage::of_prompt),
             "message_delta" => event.usage,
-            "message_stop" => return Seen::Last { usage: None },
             _ => None,
         };
         let Some(usage) = usage else { return Seen::Nothing };

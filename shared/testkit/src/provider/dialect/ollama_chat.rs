@@ -29,7 +29,12 @@ pub(super) fn stream(speech: &Speech) -> Bytes {
         lines.push(message("tool_calls", calls(speech)));
     }
     lines.push(last(&json!({ "role": "assistant", "content": "" })));
-    lines.iter().map(|line| format!("{line}\n")).collect::<String>().into()
+    let mut text = String::new();
+    for line in lines {
+        text += &line.to_string();
+        text.push('\n');
+    }
+    text.into()
 }
 
 fn calls(speech: &Speech) -> Value {

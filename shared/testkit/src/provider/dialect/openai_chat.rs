@@ -37,8 +37,9 @@ pub(super) fn stream(speech: &Speech) -> Bytes {
     let mut last = chunk(&json!([]));
     last["usage"] = usage();
     chunks.push(last);
-    let events: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
-    (events + "data: [DONE]\n\n").into()
+    let mut events = chunks.iter().map(Value::to_string).collect::<Vec<_>>();
+    events.push("[DONE]".to_owned());
+    format!("data: {}\n\n", events.join("\n\ndata: ")).into()
 }
 
 fn id(index: usize) -> String {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::StreamReader;
-use crate::{Event, Finish, Format, Signature, Unreadable, Usage};
+use crate::{Event, Finish, Format, Media, Part, Signature, Source, Unreadable, Usage};
 
 fn read(events: &[(&str, Value)]) -> Vec<Event> {
     let mut reader = StreamReader::default();
@@ -135,7 +135,7 @@ fn what_the_service_runs_itself_is_kept_whole() {
         Event::PartEnd,
         native(json!({"toolResult": {"toolUseId": "s", "status": "success", "content": [{"text": "found"}]}})),
         Event::PartEnd,
-        native(json!({"image": {"format": "png", "source": {"bytes": "aW1n"}}})),
+        Event::Media(Part::Image(Media::new(Source::Inline { media_type: "image/png".into(), data: "aW1n".into() }))),
         Event::PartEnd,
     ];
     expected.extend(end(Finish::Stop));

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Event, Finish, Unreadable, Usage, google_gemini::StreamReader};
+use crate::{Event, Finish, Media, Source, Unreadable, Usage, google_gemini::StreamReader};
 
 fn read_all(chunks: &[Value]) -> Vec<Event> {
     let mut reader = StreamReader::default();
@@ -109,8 +109,10 @@ fn what_google_runs_comes_as_it_is() {
         {"inlineData": {"mimeType": "image/png", "data": "iVBO"}},
     ]);
     let events = read_all(&[chunk(&parts, json!({"finishReason": "MAX_TOKENS"}))]);
-    let native = |index: usize| Event::Native { format: Format::GoogleGemini, value: parts[index].clone() };
-    assert_eq!(events, [start(), native(0), native(1), Event::Finish(Finish::Length), Event::End]);
+    let native = Event::Native { format: Format::GoogleGemini, value: parts[0].clone() };
+    let source = Source::Inline { media_type: "image/png".to_owned(), data: "iVBO".to_owned() };
+    let drawn = Event::Media(Part::Image(Media::new(source)));
+    assert_eq!(events, [start(), native, drawn, Event::Finish(Finish::Length), Event::End]);
 }
 
 #[test]

@@ -330,8 +330,8 @@ fn what_would_change_the_reply_is_refused_or_dropped_by_name() {
         ("top_k", "gpt-4o", |request| request.sampling.top_k = Some(4)),
         ("stop_sequences", "gpt-4o", |request| request.sampling.stop = vec!["x".into(); 5]),
         ("tools.1", "x", |request| request.tools = vec![function("f"), Tool::Native(json!({"type": "web_search"}))]),
-        ("context_management", "x", |request| {
-            request.extra.insert("context_management".into(), json!({}));
+        ("mcp_servers", "x", |request| {
+            request.extra.insert("mcp_servers".into(), json!({}));
         }),
         ("tool_choice", "x", |request| {
             request.tools.push(function("f"));

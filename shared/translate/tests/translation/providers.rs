@@ -1,0 +1,138 @@
+//! The tables of `docs/PROVIDERS.md`, between its two marks.
+
+use std::{fmt::Write, path::PathBuf};
+
+use llm_api_translate::{Format, read_reply};
+
+use crate::{
+    golden::{CALLERS, Differences},
+    replies,
+    requests::{self, Outcome},
+    said::{ASPECTS, Said},
+    streams,
+};
+
+const BEGIN: &str =
+    "<!-- Made by the tests of shared/translate from here: UPDATE=1 cargo test -p llm-api-translate -->\n";
+const END: &str = "<!-- to here. -->\n";
+
+const fn column(format: Format) -> &'static str {
+    match format {
+        Format::OpenaiChat => "OpenAI chat",
+        Format::OpenaiResponses => "OpenAI Responses",
+        Format::AnthropicMessages => "Anthropic",
+        Format::GoogleGemini => "Gemini",
+        Format::BedrockConverse => "Bedrock",
+        Format::OllamaChat => "Ollama",
+    }
+}
+
+fn heading(out: &mut String, first: &str, columns: impl IntoIterator<Item = String>) {
+    let columns: Vec<String> = columns.into_iter().collect();
+    writeln!(out, "| {first} | {} |", columns.join(" | ")).expect("a string");
+    writeln!(out, "|---|{}", ":-:|".repeat(columns.len())).expect("a string");
+}
+
+fn row(out: &mut String, first: &str, cells: impl IntoIterator<Item = String>) {
+    let cells: Vec<String> = cells.into_iter().collect();
+    writeln!(out, "| {first} | {} |", cells.join(" | ")).expect("a string");
+}
+
+fn mark(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Sent { dropped, .. } if dropped.is_empty() => "✓".to_owned(),
+        Outcome::Sent { .. } => "hint".to_owned(),
+        Outcome::Refused { allowed: Some(_), .. } => "400".to_owned(),
+        Outcome::Refused { allowed: None, .. } => "**400**".to_owned(),
+    }
+}
+
+fn of_requests(out: &mut String) {
+    let outcomes = requests::outcomes();
+    for caller in CALLERS {
+        writeln!(out, "### Asked in the format of {caller}\n").expect("a string");
+        heading(out, "Feature", Format::ALL.map(|format| column(format).to_owned()));
+        for (feature, callers) in &outcomes {
+            let cells = match callers.iter().find(|(format, _)| *format == caller) {
+                Some((_, targets)) => targets.iter().map(|(_, outcome)| mark(outcome)).collect(),
+                None => vec!["—".to_owned(); Format::ALL.len()],
+            };
+            row(out, &feature.replace('_', " "), cells);
+        }
+        out.push('\n');
+    }
+}
+
+/// What a provider sent, and what a reader of each caller's format finds of it.
+struct Shown {
+    sent: Said,
+    read: Vec<(Format, Said)>,
+}
+
+fn shown(provider: Format) -> Vec<Shown> {
+    let whole = replies::of(provider).into_iter().map(|name| {
+        let body = replies::recorded(provider, &name);
+        // A reply that the model spoilt is told as a failure.
+        let read = CALLERS.into_iter().filter_map(|caller| {
+            let written = replies::written(provider, &name, caller).to_string();
+            Some((caller, Said::of_reply(read_reply(caller, written.as_bytes()).ok()?)))
+        });
+        let sent = Said::of_reply(read_reply(provider, body.as_bytes()).expect("a reply"));
+        Shown { sent, read: read.collect() }
+    });
+    let names = streams::of(provider).into_iter();
+    let streamed =
+        names.map(|name| streams::recorded(provider, &name)).filter(streams::Streamed::is_whole).map(|sent| {
+            let read = CALLERS.into_iter().filter_map(|caller| {
+                let back = streams::read_back(caller, &streams::written(&sent, caller));
+                back.is_whole().then(|| (caller, Said::of_events(&back.events)))
+            });
+            Shown { sent: Said::of_events(&sent.events), read: read.collect() }
+        });
+    whole.chain(streamed).collect()
+}
+
+fn of_replies(out: &mut String) {
+    let shown = Format::ALL.map(|provider| (provider, shown(provider)));
+    let providers = Format::ALL.map(|format| format!("from {}", column(format)));
+    heading(
+        out,
+        "What a reply says",
+        providers.into_iter().chain(CALLERS.map(|caller| format!("to {}", column(caller)))),
+    );
+    for aspect in ASPECTS {
+        let gives = shown.iter().map(|(_, shown)| shown.iter().any(|shown| shown.sent.get(aspect).is_some()));
+        let gives = gives.map(|gives| if gives { "✓" } else { "—" }.to_owned());
+        let reaches = CALLERS.map(|caller| {
+            let all = shown.iter().flat_map(|(_, shown)| shown).filter_map(|shown| {
+                shown.sent.get(aspect)?;
+                let (_, read) = shown.read.iter().find(|(format, _)| *format == caller)?;
+                Some(read.keeps(&shown.sent, aspect))
+            });
+            let kept: Vec<bool> = all.collect();
+            let word = match kept.iter().filter(|kept| **kept).count() {
+                0 => "—",
+                count if count == kept.len() => "✓",
+                _ => "in part",
+            };
+            word.to_owned()
+        });
+        row(out, aspect, gives.chain(reaches));
+    }
+    out.push('\n');
+}
+
+#[test]
+fn the_document_tells_what_the_tests_show() {
+    let mut tables = String::from("## Requests\n\n");
+    of_requests(&mut tables);
+    tables.push_str("## Replies\n\n");
+    of_replies(&mut tables);
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/PROVIDERS.md");
+    let document = std::fs::read_to_string(&file).expect("docs/PROVIDERS.md");
+    let (before, rest) = document.split_once(BEGIN).expect("the first mark");
+    let (_, after) = rest.split_once(END).expect("the second mark");
+    let mut differences = Differences::default();
+    differences.compare(&file, &format!("{before}{BEGIN}\n{tables}{END}{after}"));
+    differences.none();
+}
