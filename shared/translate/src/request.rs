@@ -41,6 +41,8 @@ pub struct Request {
     pub store: Option<bool>,
     /// Members that only the format they came in knows, as they were sent. `null` members are left out.
     pub extra: Map<String, Value>,
+    /// Members that reading could not keep, by their path: they change no reply, and are told to the sender.
+    pub left_out: Vec<String>,
 }
 
 impl Request {
@@ -69,6 +71,7 @@ impl Request {
             cache_key: None,
             store: None,
             extra: Map::new(),
+            left_out: Vec::new(),
         }
     }
 }

@@ -39,6 +39,10 @@ pub fn write_request(
     losses: &mut Losses,
 ) -> Result<Value, Unsupported> {
     openai_chat::forget_older_calls(&mut request);
+    // Where the format is the same the body passes as it came.
+    if request.origin != format {
+        request.left_out.iter().for_each(|path| losses.hint(path));
+    }
     match format {
         Format::OpenaiChat => openai_chat::write_request(request, model, losses),
         Format::OpenaiResponses => openai_responses::write_request(request, model, losses),

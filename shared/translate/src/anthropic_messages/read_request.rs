@@ -36,7 +36,9 @@ pub fn read_count_request(body: &[u8]) -> Result<Request, Malformed> {
         Value::Array(messages) => conversation(messages, &mut request)?,
         _ => return Err(body.wrong("messages", "a list of messages")),
     }
-    request.tools = tools::read(body.list("tools")?)?;
+    let list = body.list("tools")?;
+    request.left_out.extend(tools::left_out(&list));
+    request.tools = tools::read(list)?;
     if let Some(choice) = body.take("tool_choice") {
         (request.tool_choice, request.parallel_tool_calls) = tools::read_choice(choice)?;
     }

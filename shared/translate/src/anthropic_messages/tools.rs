@@ -19,13 +19,22 @@ pub(super) fn read(list: Vec<Value>) -> Result<Vec<Tool>, Malformed> {
     list.into_iter().enumerate().map(|(at, tool)| read_one(tool, at)).collect()
 }
 
+/// How pieces of the input are cut in a stream: it changes nothing in what is said.
+const CUTTING: &str = "eager_input_streaming";
+
+/// Members of functions that are not kept.
+pub(super) fn left_out(list: &[Value]) -> Vec<String> {
+    let asks = |tool: &Value| tool.get(CUTTING) == Some(&Value::Bool(true));
+    let asking = list.iter().enumerate().filter(|(_, tool)| asks(tool));
+    asking.map(|(at, _)| format!("tools.{at}.{CUTTING}")).collect()
+}
+
 fn read_one(mut tool: Value, at: usize) -> Result<Tool, Malformed> {
     if let Value::Object(members) = &mut tool {
         if !is_function(members) {
             return Ok(Tool::Native(tool));
         }
-        // How pieces of the input are cut in a stream: it changes nothing in what is said.
-        members.shift_remove("eager_input_streaming");
+        members.shift_remove(CUTTING);
     }
     let mut tool = Members::of(tool, format!("tools.{at}"))?;
     let Value::Object(mut parameters) = tool.required("input_schema")? else {
@@ -50,16 +59,8 @@ fn is_function(tool: &Map<String, Value>) -> bool {
         "type" => value == "custom",
         "allowed_callers" => value.as_array().is_some_and(|callers| callers.iter().all(|caller| caller == "direct")),
         "defer_loading" => value == false,
-        name => [
-            "name",
-            "description",
-            "input_schema",
-            "cache_control",
-            "strict",
-            "eager_input_streaming",
-            "input_examples",
-        ]
-        .contains(&name),
+        name => ["name", "description", "input_schema", "cache_control", "strict", CUTTING, "input_examples"]
+            .contains(&name),
     })
 }
 

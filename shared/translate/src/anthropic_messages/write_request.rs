@@ -36,6 +36,8 @@ pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) 
         cache_key,
         store,
         mut extra,
+        // Told already.
+        left_out: _,
     } = request;
     let known = Model::of_name(model);
     let around = Surroundings {

@@ -61,6 +61,8 @@ pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) 
         cache_key,
         store,
         extra,
+        // Told already.
+        left_out: _,
     } = request;
     let family = Family::of(model);
     let Said { system, messages, called } = Conversation::new(origin, family, losses).write(system, messages)?;

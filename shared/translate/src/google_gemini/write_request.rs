@@ -34,6 +34,8 @@ pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) 
         cache_key,
         store,
         extra,
+        // Told already.
+        left_out: _,
     } = request;
     let model = Model::of(model);
     for (member, is_given) in [

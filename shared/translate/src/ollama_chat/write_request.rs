@@ -31,6 +31,8 @@ pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) 
         cache_key,
         store,
         extra,
+        // Told already.
+        left_out: _,
     } = request;
     for (member, is_given) in [
         (Member::Verbosity, verbosity.is_some()),

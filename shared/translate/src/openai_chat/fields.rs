@@ -109,6 +109,12 @@ impl Fields {
         Value::Object(self.members)
     }
 
+    /// The paths of what nobody took.
+    pub(super) fn rest_by_path(self) -> Vec<String> {
+        let given = self.members.iter().filter(|(_, value)| !value.is_null());
+        given.map(|(name, _)| self.path(name)).collect()
+    }
+
     /// Keeps what nobody took, by its path.
     pub(super) fn keep_rest(mut self, extra: &mut Map<String, Value>) {
         for (name, value) in std::mem::take(&mut self.members) {

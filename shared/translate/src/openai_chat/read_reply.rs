@@ -81,12 +81,14 @@ type Items = Option<Vec<serde_json::Map<String, Value>>>;
 
 /// The members tell the same thing with less and less detail.
 fn thoughts_of(details: Items, blocks: Items, older: Option<String>, newer: Option<String>) -> Vec<Part> {
-    if let Some(items) = [details, blocks].into_iter().flatten().find(|items| !items.is_empty()) {
-        return items.into_iter().map(thoughts::detail).collect();
+    let items = [details, blocks].into_iter().flatten().find(|items| !items.is_empty()).unwrap_or_default();
+    let items: Vec<Part> = items.into_iter().map(thoughts::detail).collect();
+    if items.iter().any(|part| matches!(part, Part::Thinking(_))) {
+        return items;
     }
     let texts = [older, newer].into_iter().zip(thoughts::MEMBERS);
     let plain = |(text, member): (Option<String>, &'static str)| Some((text.filter(|text| !text.is_empty())?, member));
-    texts.filter_map(plain).map(|(text, member)| thoughts::plain(text, member)).take(1).collect()
+    texts.filter_map(plain).map(|(text, member)| thoughts::plain(text, member)).take(1).chain(items).collect()
 }
 
 fn call_of(mut call: Call, seed: &str, number: usize) -> Part {

@@ -205,7 +205,7 @@ fn tools(fields: &mut Fields, request: &mut Request, extra: &mut Map<String, Val
     for (index, tool) in fields.list("tools")?.into_iter().flatten().enumerate() {
         request.tools.push(tool_of(format!("tools.{index}"), tool, extra)?);
     }
-    request.tool_choice = tool_choice(fields)?;
+    request.tool_choice = tool_choice(fields, &mut request.left_out)?;
     if let Some(functions) = fields.list("functions")? {
         for (index, function) in functions.into_iter().enumerate() {
             let function = Fields::of(format!("functions.{index}"), function)?;
@@ -213,7 +213,7 @@ fn tools(fields: &mut Fields, request: &mut Request, extra: &mut Map<String, Val
         }
         extra.insert(OLDER_CALLS.into(), Value::Bool(true));
     }
-    if let Some(choice) = older_choice(fields)? {
+    if let Some(choice) = older_choice(fields, &mut request.left_out)? {
         request.tool_choice.get_or_insert(choice);
     }
     Ok(())
@@ -247,7 +247,7 @@ fn function_of(mut fields: Fields, extra: &mut Map<String, Value>) -> Result<Fun
     Ok(function)
 }
 
-fn tool_choice(fields: &mut Fields) -> Result<Option<ToolChoice>, Malformed> {
+fn tool_choice(fields: &mut Fields, left_out: &mut Vec<String>) -> Result<Option<ToolChoice>, Malformed> {
     const EXPECTED: &str = "`none`, `auto`, `required` or an object that names a tool";
     let choice = match fields.take("tool_choice") {
         None => return Ok(None),
@@ -261,7 +261,11 @@ fn tool_choice(fields: &mut Fields) -> Result<Option<ToolChoice>, Malformed> {
         Some(object @ Value::Object(_)) => match object["type"].as_str() {
             Some("function") => {
                 let mut choice = Fields::of("tool_choice".into(), object)?;
-                ToolChoice::Function(choice.required_object("function")?.required_string("name")?)
+                choice.take("type");
+                let mut function = choice.required_object("function")?;
+                let name = function.required_string("name")?;
+                left_out.extend(function.rest_by_path().into_iter().chain(choice.rest_by_path()));
+                ToolChoice::Function(name)
             }
             Some("allowed_tools") => allowed(object)?,
             Some(_) => ToolChoice::Native(object),
@@ -292,13 +296,15 @@ fn allowed(choice: Value) -> Result<ToolChoice, Malformed> {
     })
 }
 
-fn older_choice(fields: &mut Fields) -> Result<Option<ToolChoice>, Malformed> {
+fn older_choice(fields: &mut Fields, left_out: &mut Vec<String>) -> Result<Option<ToolChoice>, Malformed> {
     match fields.take("function_call") {
         None => Ok(None),
         Some(Value::String(word)) if word == "none" => Ok(Some(ToolChoice::None)),
         Some(Value::String(word)) if word == "auto" => Ok(Some(ToolChoice::Auto)),
         Some(object @ Value::Object(_)) => {
-            let name = Fields::of("function_call".into(), object)?.required_string("name")?;
+            let mut choice = Fields::of("function_call".into(), object)?;
+            let name = choice.required_string("name")?;
+            left_out.extend(choice.rest_by_path());
             Ok(Some(ToolChoice::Function(name)))
         }
         Some(_) => Err(fields.wrong("function_call", "`none`, `auto` or an object with a name")),

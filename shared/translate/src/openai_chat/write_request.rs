@@ -42,6 +42,8 @@ pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) 
         cache_key,
         store,
         extra,
+        // Told already.
+        left_out: _,
     } = request;
     let mut writer = Writer { origin, target: Target::of(model), losses, body: Map::new() };
     writer.set("model", model);

@@ -93,6 +93,8 @@ impl Conversation<'_> {
             None => return Err(members.missing("content")),
             Some(content) => read_content(content, &path)?,
         };
+        let place = members.path("role");
+        self.leave_out(members);
         match role.as_str() {
             "user" => self.request.messages.push(Message { role: Role::User, name: None, parts }),
             "assistant" => {
@@ -106,10 +108,19 @@ impl Conversation<'_> {
             }
             _ => {
                 let roles = ["user", "assistant", "system", "developer"];
-                return Err(not_one_of(members.path("role"), &role, &roles));
+                return Err(not_one_of(place, &role, &roles));
             }
         }
         Ok(())
+    }
+
+    /// What an item has besides. The labels of the provider's store come back with every SDK, and say nothing.
+    fn leave_out(&mut self, members: Members) {
+        const LABELS: [&str; 8] = ["type", "id", "status", "phase", "namespace", "caller", "created_by", "name"];
+        let path = members.path("");
+        let rest =
+            members.rest().into_iter().filter(|(name, value)| !value.is_null() && !LABELS.contains(&name.as_str()));
+        self.request.left_out.extend(rest.map(|(name, _)| format!("{path}{name}")));
     }
 
     fn call(&mut self, mut members: Members) -> Result<(), Malformed> {
@@ -120,6 +131,7 @@ impl Conversation<'_> {
             signature: self.seal.take(),
             cache: None,
         };
+        self.leave_out(members);
         self.push(Role::Assistant, Part::ToolCall(call));
         Ok(())
     }
@@ -131,6 +143,7 @@ impl Conversation<'_> {
             None => return Err(members.missing("output")),
             Some(output) => read_content(output, &path)?,
         };
+        self.leave_out(members);
         self.push(Role::User, Part::ToolResult(ToolResult { call_id, content, is_error: false, cache: None }));
         Ok(())
     }

@@ -34,6 +34,8 @@ pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) 
         cache_key,
         store,
         extra,
+        // Told already.
+        left_out: _,
     } = request;
     if choices.is_some_and(|choices| choices != 1) {
         losses.cannot(Member::Choices.name(origin))?;

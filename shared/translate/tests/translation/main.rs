@@ -9,3 +9,4 @@ mod requests;
 mod said;
 mod schemas;
 mod streams;
+mod told;

@@ -149,12 +149,10 @@ impl Said {
             None => (aspect, seal.value.as_str()),
         };
         // Chat completions carry foreign ones in blocks of Anthropic's form, which our reader takes for a provider's own.
-        let block: Option<Value> = serde_json::from_str(value).ok().filter(|_| seal.format == Format::OpenaiChat);
+        let seal = Signature::read_from(seal.format, value);
+        let block: Option<Value> = serde_json::from_str(&seal.value).ok().filter(|_| seal.format == Format::OpenaiChat);
         let inner = block.as_ref().and_then(|block| block.get("signature").or(block.get("data"))?.as_str());
-        let seal = match inner {
-            Some(inner) => Signature::read_from(Format::AnthropicMessages, inner),
-            None => Signature::read_from(seal.format, value),
-        };
+        let seal = inner.map_or(seal, |inner| Signature::read_from(Format::AnthropicMessages, inner));
         let is_place = seal.value.is_empty() || matches!(seal.value.as_str(), "reasoning_content" | "reasoning");
         if !is_place {
             self.add(aspect, &format!("{}#{} ", seal.format.name(), seal.value));

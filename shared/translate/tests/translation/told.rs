@@ -1,0 +1,97 @@
+//! What the translation tells its callers beside the bodies.
+
+use llm_api_translate::{
+    Event, Format, Losses, Media, OnUnsupported, Part, Source, StreamWriter, read_request, write_request,
+};
+use serde_json::{Value, json};
+
+use crate::golden::{CALLERS, question, stamp};
+
+fn dropped(caller: Format, body: &Value, target: Format) -> Vec<String> {
+    let request = read_request(caller, body.to_string().as_bytes()).expect("a request");
+    let mut losses = Losses::new(target, OnUnsupported::Refuse);
+    write_request(target, request, "m", &mut losses).expect("a body");
+    losses.dropped().to_vec()
+}
+
+#[test]
+fn what_reading_leaves_out_is_told() {
+    let schema = json!({"type": "object"});
+    let anthropic = json!({
+        "model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],
+        "tools": [{"name": "f", "input_schema": schema, "eager_input_streaming": true}],
+    });
+    assert_eq!(dropped(Format::AnthropicMessages, &anthropic, Format::OpenaiChat), ["tools.0.eager_input_streaming"]);
+    assert!(dropped(Format::AnthropicMessages, &anthropic, Format::AnthropicMessages).is_empty());
+    let chat = json!({
+        "model": "m", "messages": [{"role": "user", "content": "x"}],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "tool_choice": {"type": "function", "function": {"name": "f", "why": 1}, "how": 2},
+    });
+    let expected = ["tool_choice.function.why", "tool_choice.how"];
+    assert_eq!(dropped(Format::OpenaiChat, &chat, Format::AnthropicMessages), expected);
+    let responses = json!({"model": "m", "input": [
+        {"type": "message", "role": "user", "content": "x", "tone": "kind"},
+        {"type": "function_call", "id": "fc_1", "status": "completed", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "id": "fo_1", "status": "completed", "call_id": "c", "output": "y"},
+    ]});
+    assert_eq!(dropped(Format::OpenaiResponses, &responses, Format::GoogleGemini), ["input.0.tone"]);
+}
+
+/// A picture reaches everybody, if only as words; a sound has a place nowhere.
+#[test]
+fn what_a_model_draws_or_speaks_in_a_stream_is_never_passed_over() {
+    let inline =
+        |media_type: &str| Media::new(Source::Inline { media_type: media_type.to_owned(), data: "AAAA".to_owned() });
+    for caller in CALLERS {
+        let mut writer = StreamWriter::new(caller, &question(caller), stamp()).expect("a caller's format");
+        let mut out = Vec::new();
+        for part in [Part::Image(inline("image/png")), Part::Audio(inline("audio/wav"))] {
+            writer.write(Event::Media(part), &mut out);
+        }
+        writer.write(Event::End, &mut out);
+        let text = String::from_utf8(out).expect("UTF-8");
+        let picture = match caller {
+            Format::OpenaiChat => "data:image/png;base64,AAAA",
+            Format::OpenaiResponses => "image_generation_call",
+            _ => "[An image that the model made is left out",
+        };
+        assert!(text.contains(picture), "{text}");
+        assert!(text.contains("[A sound that the model made is left out"), "{text}");
+    }
+}
+
+/// Another provider's sources are given back without what is that provider's own.
+#[test]
+fn foreign_sources_are_given_back_as_openai_knows_them() {
+    let cited = |kind: &str| json!({"type": kind, "url": "https://example.com/", "title": "T", "cited_text": "c", "encrypted_index": "e"});
+    let said = json!({"type": "text", "text": "It rains.", "citations": [cited("web_search_result_location")]});
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [
+        {"role": "user", "content": "x"}, {"role": "assistant", "content": [said]}, {"role": "user", "content": "y"},
+    ]});
+    let request = read_request(Format::AnthropicMessages, body.to_string().as_bytes()).expect("a request");
+    let mut losses = Losses::new(Format::OpenaiResponses, OnUnsupported::Refuse);
+    let body = write_request(Format::OpenaiResponses, request, "m", &mut losses).expect("a body");
+    let source =
+        json!({"type": "url_citation", "url": "https://example.com/", "title": "T", "start_index": 0, "end_index": 9});
+    assert_eq!(body["input"][1]["content"][0]["annotations"], json!([source]));
+}
+
+/// A strict tool whose arguments have members of any name cannot be strict at Anthropic: closing it would empty them.
+#[test]
+fn a_dictionary_is_not_closed_without_a_word() {
+    let schema = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let body = json!({
+        "model": "m", "messages": [{"role": "user", "content": "x"}],
+        "tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters": schema}}],
+    });
+    let read = || read_request(Format::OpenaiChat, body.to_string().as_bytes()).expect("a request");
+    let target = Format::AnthropicMessages;
+    let refused = write_request(target, read(), "claude-opus-4-6", &mut Losses::new(target, OnUnsupported::Refuse));
+    assert!(refused.expect_err("a refusal").param.starts_with("tools.0."));
+    let mut losses = Losses::new(target, OnUnsupported::Drop);
+    let sent = write_request(target, read(), "claude-opus-4-6", &mut losses).expect("a body");
+    assert_eq!(sent["tools"][0]["input_schema"], schema);
+    assert!(sent["tools"][0].get("strict").is_none());
+    assert_eq!(losses.dropped().len(), 1);
+}
