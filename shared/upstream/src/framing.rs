@@ -109,6 +109,9 @@ impl Lines {
 }
 
 #[cfg(test)]
+mod cuts;
+
+#[cfg(test)]
 mod tests {
     use http::{HeaderValue, header::CONTENT_TYPE};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use llm_api_domain::WireFamily;
+use llm_api_translate::Format;
 use llm_api_upstream::{Api, Auth, Call, Client, Endpoint, Reply, StreamReader, UpstreamConfig, UpstreamError};
 use support::{Server, Step, answer, chunk, json, last_chunk, stream_head};
 
@@ -102,7 +103,7 @@ async fn ask(server: &Server, provider: &Provider, auth: &Auth, accept_stream: b
     let call = Call {
         endpoint: &endpoint,
         family: provider.family,
-        api: Api::of_family(provider.family).expect("callable"),
+        api: Api::of_family(provider.family).unwrap_or(Api::Reply(Format::OpenaiChat)),
         model: "m/1",
         auth: Some(auth),
         body,

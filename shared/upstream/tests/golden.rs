@@ -92,7 +92,9 @@ struct Differences(Vec<String>);
 impl Differences {
     #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
     fn compare(&mut self, path: &str, value: &Value) {
-        let text = format!("{}\n", serde_json::to_string_pretty(value).expect("JSON"));
+        let mut value = value.clone();
+        value.sort_all_objects();
+        let text = format!("{}\n", serde_json::to_string_pretty(&value).expect("JSON"));
         if std::env::var("UPDATE_GOLDEN").is_ok() {
             fs::write(golden(path), &text).expect("writable");
         }

@@ -161,8 +161,8 @@ async fn ollamas_models_are_listed_loaded_and_removed() {
     let line = |number: usize| requests[number].lines().next().unwrap_or_default().to_owned();
     assert_eq!([line(0), line(1)], ["GET /api/ps HTTP/1.1", "GET /api/tags HTTP/1.1"]);
     assert_eq!([line(2), line(6)], ["POST /api/generate HTTP/1.1", "DELETE /api/delete HTTP/1.1"]);
-    assert!(requests[2].ends_with(r#"{"keep_alive":-1,"model":"llama3:8b","stream":false}"#), "{}", requests[2]);
-    assert!(requests[3].ends_with(r#"{"keep_alive":0,"model":"llama3:8b","stream":false}"#), "{}", requests[3]);
+    assert!(requests[2].ends_with(r#"{"model":"llama3:8b","keep_alive":-1,"stream":false}"#), "{}", requests[2]);
+    assert!(requests[3].ends_with(r#"{"model":"llama3:8b","keep_alive":0,"stream":false}"#), "{}", requests[3]);
     assert!(requests[6].ends_with(r#"{"model":"llama3:8b"}"#), "{}", requests[6]);
 }
 
