@@ -69,7 +69,7 @@ mod tests {
         let names: Vec<&str> = with_local.iter().map(|view| view.name.as_str()).collect();
         let known = ["openai", "anthropic", "google", "azure", "xai", "deepseek", "groq", "huggingface"];
         assert_eq!(names[..8], known);
-        assert_eq!(names[8..], ["openrouter", "mistral", "together", "fireworks", "custom", "local"]);
+        assert_eq!(names[8..], ["openrouter", "mistral", "together", "fireworks", "bedrock", "custom", "local"]);
         let configured: Vec<_> = with_local.iter().filter(|view| view.configured).map(|view| view.name).collect();
         assert_eq!(configured, [ProviderId::Groq, ProviderId::Local]);
         let without = views(&[], false);
