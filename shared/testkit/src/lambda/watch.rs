@@ -30,6 +30,12 @@ impl LambdaWatch {
         let profile = built.parent().expect("target/<profile>/<binary>");
         let target = profile.parent().expect("target/<profile>");
         let mut process = Process::spawn(&script("cargo-lambda/run"), |command| {
+            // What cargo tells a test of its own package would make it build anew what asks for that, such as ring.
+            for (name, _) in std::env::vars_os() {
+                if name.to_string_lossy().starts_with("CARGO_") && name != "CARGO_HOME" {
+                    command.env_remove(name);
+                }
+            }
             command
                 .args(["watch", "--ignore-changes", "--invoke-address", "127.0.0.1", "--invoke-port", &port])
                 .arg("--manifest-path")
