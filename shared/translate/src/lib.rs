@@ -21,6 +21,7 @@ mod reply;
 mod request;
 mod signature;
 mod translate;
+mod whole;
 
 pub use anthropic_messages::read_count_request;
 pub use estimate::estimate_tokens;

@@ -44,6 +44,20 @@ pub enum Finish {
     Malformed(String),
 }
 
+impl Finish {
+    /// A word that the format's list does not have: an end like any other, unless the word itself tells of a fault.
+    pub(crate) fn of_unknown(word: &str) -> Self {
+        const FAULTS: [&str; 7] =
+            ["malformed", "error", "unexpected", "missing", "insufficient", "too_many", "cancelled"];
+        let lower = word.to_ascii_lowercase();
+        if lower == "other" || FAULTS.iter().any(|fault| lower.contains(fault)) {
+            Self::Malformed(word.to_owned())
+        } else {
+            Self::Stop
+        }
+    }
+}
+
 /// Token counts. What the provider did not count is `None`, never zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {

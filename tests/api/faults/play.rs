@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Fault,
-    answer::{Case, Expected, FAILED, Family, LATE, UNREACHABLE, credentials},
+    answer::{Case, Expected, FAILED, LATE, UNREACHABLE, credentials},
     upstream::{Script, Upstream},
     wire::TEXT,
 };
@@ -82,9 +82,7 @@ pub(super) async fn run_refused(database: Database, every: usize) {
     let origin = format!("http://{}", socket.local_addr().expect("bound"));
     let (app, person) = open(database, &origin, &[]).await;
     let mut wrong = Vec::new();
-    // A server that is not there cannot say that it is an Ollama, which alone knows the member that callers add.
-    let asks = |case: &Case| case.family != Family::Ollama || case.caller == Caller::Chat;
-    for case in Case::all().into_iter().filter(asks).step_by(every) {
+    for case in Case::all().into_iter().step_by(every) {
         let outcome = match send(&app, &person, case).await {
             Ok(reply) => reply.judge(case, &Expected::early(UNREACHABLE)).map(drop),
             Err(error) => Err(error),

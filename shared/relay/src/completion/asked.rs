@@ -186,6 +186,7 @@ impl Relay {
     }
 
     async fn is_ollama(&self, endpoint: &Endpoint) -> bool {
-        matches!(self.0.config.client.ollama_version(endpoint).await, Ok(Some(_)))
+        // One that does not answer is asked as if it were: then it is told that it does not.
+        !matches!(self.0.config.client.ollama_version(endpoint).await, Ok(None))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::Malformed;
+use crate::{Malformed, whole::integer};
 
 /// What is left of an object; each mistake is told with its path.
 #[derive(Debug)]
@@ -117,12 +117,4 @@ impl Members {
 pub(super) fn wrong(path: String, should: &str) -> Malformed {
     let message = format!("`{path}` must be {should}.");
     Malformed::new(path, message)
-}
-
-/// A whole number, also one that is written with a fraction of nought.
-pub(super) fn integer(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| {
-        let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 9e15)?;
-        format!("{number:.0}").parse().ok()
-    })
 }

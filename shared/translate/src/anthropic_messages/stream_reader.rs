@@ -12,6 +12,7 @@ use crate::{Event, Signature, Unreadable};
 
 #[derive(Debug, Default)]
 pub(crate) struct StreamReader {
+    has_started: bool,
     /// The blocks that are not whole yet, by their index.
     open: BTreeMap<usize, Block>,
     calls: usize,
@@ -50,6 +51,7 @@ impl StreamReader {
         let mut out = Vec::new();
         match event.kind.as_str() {
             "message_start" => {
+                self.has_started = true;
                 let message = event.message.unwrap_or_default();
                 out.push(Event::Start { id: message.id, model: message.model, created: None });
                 if let Some(counts) = message.usage.map(Counts::of_prompt) {
@@ -68,6 +70,9 @@ impl StreamReader {
                 let explanation = delta.stop_details.and_then(|details| details.explanation);
                 out.extend(explanation.filter(|text| !text.is_empty()).map(Event::Refusal));
                 out.extend(delta.stop_reason.map(|reason| Event::Finish(finish(&reason, delta.stop_sequence))));
+            }
+            "message_stop" if !self.has_started => {
+                return Err(Unreadable::OtherForm("the stream has an end and nothing before it"));
             }
             "message_stop" => out.push(Event::End),
             // `ping`, and what is new.

@@ -1,10 +1,9 @@
 //! What a provider sends: a whole message, and the events of a stream.
 
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
-use super::members;
-use crate::{Finish, Usage};
+use crate::{Finish, Usage, whole::count};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -100,11 +99,6 @@ enum Tier {
     Batch,
     #[serde(other)]
     Unknown,
-}
-
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(members::integer(&value).filter(|count| *count >= 0))
 }
 
 impl Counts {

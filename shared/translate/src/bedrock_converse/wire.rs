@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Finish, Signature, Thinking, Usage};
+use crate::{Finish, Signature, Thinking, Usage, whole::count};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,10 +55,15 @@ pub(super) struct ServiceTier {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TokenUsage {
+    #[serde(default, deserialize_with = "count")]
     input_tokens: Option<i64>,
+    #[serde(default, deserialize_with = "count")]
     output_tokens: Option<i64>,
+    #[serde(default, deserialize_with = "count")]
     total_tokens: Option<i64>,
+    #[serde(default, deserialize_with = "count")]
     cache_read_input_tokens: Option<i64>,
+    #[serde(default, deserialize_with = "count")]
     cache_write_input_tokens: Option<i64>,
     #[serde(default)]
     cache_details: Option<Vec<CacheDetail>>,
@@ -68,7 +73,8 @@ pub(super) struct TokenUsage {
 #[serde(rename_all = "camelCase")]
 struct CacheDetail {
     ttl: String,
-    input_tokens: i64,
+    #[serde(default, deserialize_with = "count")]
+    input_tokens: Option<i64>,
 }
 
 impl From<TokenUsage> for Usage {
@@ -87,7 +93,7 @@ impl From<TokenUsage> for Usage {
         let sum = input.zip(output_tokens).map(|(input, output)| input.saturating_add(output));
         let details = cache_details.unwrap_or_default();
         let written_for = |ttl: &str| {
-            let of_ttl = details.iter().filter(|detail| detail.ttl == ttl).map(|detail| detail.input_tokens);
+            let of_ttl = details.iter().filter(|detail| detail.ttl == ttl).filter_map(|detail| detail.input_tokens);
             of_ttl.reduce(i64::saturating_add)
         };
         Self {
@@ -120,7 +126,7 @@ pub(super) fn finish(reason: &str, fields: Option<&Value>) -> Finish {
         "refusal" => Finish::Refusal,
         "pause_turn" => Finish::Pause,
         // `malformed_model_output`, `malformed_tool_use`
-        other => Finish::Malformed(other.to_owned()),
+        other => Finish::of_unknown(other),
     }
 }
 

@@ -155,7 +155,7 @@ pub(super) fn finish(reason: &str, has_calls: bool) -> Finish {
         | "PUP_LIMITED_DISABLED"
         | "MODEL_ARMOR" => Finish::ContentFilter,
         // MALFORMED_FUNCTION_CALL, UNEXPECTED_TOOL_CALL, MISSING_THOUGHT_SIGNATURE, OTHER and what is to come.
-        other => Finish::Malformed(other.to_owned()),
+        other => Finish::of_unknown(other),
     }
 }
 

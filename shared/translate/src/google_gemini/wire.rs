@@ -1,9 +1,9 @@
 //! What comes back, whole or in pieces of the same form.
 
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
-use crate::Unreadable;
+use crate::{Unreadable, whole::count};
 
 const OTHER_FORM: Unreadable = Unreadable::OtherForm("the reply is not in the form of Google's Gemini API");
 
@@ -190,10 +190,6 @@ pub(super) struct Token {
 }
 
 /// A count that is no number costs the count, not the reply.
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    Ok(Value::deserialize(deserializer)?.as_i64().filter(|count| *count >= 0))
-}
-
 impl Answer {
     pub(super) fn parse(data: &[u8]) -> Result<Self, Unreadable> {
         // Errors also come as a list of one.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
-use crate::{Finish, Unreadable, Usage};
+use crate::{Finish, Unreadable, Usage, whole::count};
 
 const OTHER_FORM: Unreadable = Unreadable::OtherForm("the reply is not in the form of Ollama's chat API");
 
@@ -17,7 +17,9 @@ pub(super) struct Answer {
     #[serde(default)]
     pub(super) done: bool,
     pub(super) done_reason: Option<String>,
+    #[serde(default, deserialize_with = "count")]
     prompt_eval_count: Option<i64>,
+    #[serde(default, deserialize_with = "count")]
     eval_count: Option<i64>,
     logprobs: Option<Vec<Logprob>>,
     error: Option<IgnoredAny>,
@@ -81,7 +83,7 @@ impl Answer {
             None | Some("" | "stop" | "load" | "unload") if has_calls => Finish::ToolCalls,
             None | Some("" | "stop" | "load" | "unload") => Finish::Stop,
             Some("length") => Finish::Length,
-            Some(other) => Finish::Malformed(other.to_owned()),
+            Some(other) => Finish::of_unknown(other),
         }
     }
 

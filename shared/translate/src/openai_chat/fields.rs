@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::Malformed;
+use crate::{Malformed, whole::integer};
 
 /// The members of an object that nobody has taken yet. `null` is as good as left out.
 #[derive(Debug)]
@@ -133,15 +133,4 @@ pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
 pub(super) fn wrong(path: String, expected: &str) -> Malformed {
     let message = format!("`{path}` must be {expected}.");
     Malformed { param: Some(path), message }
-}
-
-/// A whole number, also one that is written with a fraction of zero.
-pub(super) fn integer(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| whole(value.as_f64()?))
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
-fn whole(number: f64) -> Option<i64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }

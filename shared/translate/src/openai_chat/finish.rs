@@ -28,7 +28,7 @@ pub(super) fn read(told: &Told<'_>) -> Finish {
         "model_length" => Finish::ContextLength,
         "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
         "content_filter" => Finish::ContentFilter,
-        other => Finish::Malformed(other.to_owned()),
+        other => Finish::of_unknown(other),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fields::integer;
-use crate::Usage;
+use crate::{Usage, whole::integer};
 
 /// What a `usage` object counts; what has another form counts nothing.
 pub(super) fn read(usage: &Value) -> Usage {

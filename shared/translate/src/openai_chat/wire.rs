@@ -4,8 +4,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::fields::integer;
-use crate::Unreadable;
+use crate::{Unreadable, whole::integer};
 
 /// A whole reply, or one chunk of a stream.
 #[derive(Debug, Deserialize)]

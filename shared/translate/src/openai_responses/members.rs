@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::Malformed;
+use crate::{Malformed, whole::integer};
 
 /// An object of a request, and the path to it.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Members {
     pub(super) fn integer(&mut self, name: &str) -> Result<Option<i64>, Malformed> {
         match self.value(name) {
             None => Ok(None),
-            Some(value) => whole(&value).map(Some).ok_or_else(|| wrong(self.path(name), "an integer")),
+            Some(value) => integer(&value).map(Some).ok_or_else(|| wrong(self.path(name), "an integer")),
         }
     }
 
@@ -105,13 +105,4 @@ pub(super) fn wrong(path: impl Into<String>, what: &str) -> Malformed {
 pub(super) fn not_one_of(path: String, found: &str, words: &[&str]) -> Malformed {
     let message = format!("`{path}` is `{found}`; it must be one of {}.", words.join(", "));
     Malformed::new(path, message)
-}
-
-/// An integer, also where it is written as `87.0`.
-pub(super) fn whole(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| {
-        let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 9e15)?;
-        #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
-        Some(number as i64)
-    })
 }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::members::whole;
 use super::wire::{
     CallItem, Content, IncompleteDetails, InputDetails, MessageItem, OutputDetails, ReasoningItem, Response,
 };
 use super::{OWN, annotation, wire};
+use crate::whole::integer;
 use crate::{Finish, Media, Part, Reply, Signature, Source, Text, Thinking, ToolCall, Unreadable, Usage};
 
 pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, Unreadable> {
@@ -30,7 +30,7 @@ pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, Unreadable> {
     Ok(Reply {
         id,
         model,
-        created: created_at.as_ref().and_then(whole),
+        created: created_at.as_ref().and_then(integer),
         parts,
         finish: finish(status.as_deref(), incomplete_details, called, refused)?,
         usage: usage.map(read_usage).unwrap_or_default(),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::members::whole;
 use super::wire::{self, Response};
 use super::{OWN, annotation, read_reply};
+use crate::whole::integer;
 use crate::{Event, Part, Unreadable};
 
 const NO_EVENT: Unreadable = Unreadable::OtherForm("the stream holds something that is no event of it");
@@ -98,7 +98,7 @@ impl StreamReader {
         events.push(Event::Start {
             id: response.and_then(|response| response.id.clone()),
             model: response.and_then(|response| response.model.clone()),
-            created: response.and_then(|response| response.created_at.as_ref().and_then(whole)),
+            created: response.and_then(|response| response.created_at.as_ref().and_then(integer)),
         });
     }
 

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::whole::count;
+
 /// A `response` object; also what stands in its place when something went wrong.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -27,10 +29,13 @@ pub(super) struct IncompleteDetails {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
+    #[serde(deserialize_with = "count")]
     pub(super) input_tokens: Option<i64>,
     pub(super) input_tokens_details: Option<InputDetails>,
+    #[serde(deserialize_with = "count")]
     pub(super) output_tokens: Option<i64>,
     pub(super) output_tokens_details: Option<OutputDetails>,
+    #[serde(deserialize_with = "count")]
     pub(super) total_tokens: Option<i64>,
 }
 
@@ -38,8 +43,11 @@ pub(super) struct Usage {
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the API's names")]
 pub(super) struct InputDetails {
+    #[serde(deserialize_with = "count")]
     pub(super) cached_tokens: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub(super) cache_write_tokens: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub(super) audio_tokens: Option<i64>,
 }
 
@@ -47,9 +55,13 @@ pub(super) struct InputDetails {
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the API's names")]
 pub(super) struct OutputDetails {
+    #[serde(deserialize_with = "count")]
     pub(super) reasoning_tokens: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub(super) audio_tokens: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub(super) accepted_prediction_tokens: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub(super) rejected_prediction_tokens: Option<i64>,
 }
 

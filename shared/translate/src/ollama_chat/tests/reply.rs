@@ -50,7 +50,8 @@ fn reasons_to_finish_and_what_is_no_reply() {
         (json!("length"), Finish::Length),
         (json!("load"), Finish::Stop),
         (Value::Null, Finish::Stop),
-        (json!("odd"), Finish::Malformed("odd".to_owned())),
+        (json!("odd"), Finish::Stop),
+        (json!("error"), Finish::Malformed("error".to_owned())),
     ] {
         let body =
             json!({"model": "m", "message": {"role": "assistant", "content": ""}, "done": true, "done_reason": reason});
