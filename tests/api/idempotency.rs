@@ -1,7 +1,10 @@
 //! `Idempotency-Key`: a request that is sent again gets the same reply, and nobody pays twice.
 
+mod bounds;
+mod embeddings;
 mod leaving;
 mod limits;
+mod meaning;
 mod processes;
 
 use std::time::Duration;
@@ -17,6 +20,11 @@ use crate::{
 
 const GENERATE: &str = "/v1/generate";
 const CHAT: &str = "/v1/chat/completions";
+const RESPONSES: &str = "/v1/responses";
+const MESSAGES: &str = "/v1/messages";
+const EMBEDDINGS: &str = "/v1/embeddings";
+/// The paths that stream.
+const STREAMING: [&str; 4] = [GENERATE, CHAT, RESPONSES, MESSAGES];
 const KEY: &str = "idempotency-key";
 
 async fn start(database: llm_api_testkit::Database) -> (TestApp, Person) {
@@ -32,6 +40,20 @@ fn hello(model: &'static str) -> Value {
 
 fn chat(model: &str, stream: bool) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": "Hello" }], "stream": stream })
+}
+
+/// A greeting for `model` in the form of `path`.
+fn hello_at(path: &str, model: &str, stream: bool) -> Value {
+    match path {
+        GENERATE => {
+            json!({ "modality": "text", "model": model, "input": { "prompt": "big wide world" }, "stream": stream })
+        }
+        CHAT => chat(model, stream),
+        RESPONSES => json!({ "model": model, "input": "Hello", "stream": stream }),
+        MESSAGES => with(chat(model, stream), "max_tokens", 64),
+        EMBEDDINGS => json!({ "model": model, "input": ["Hello", "world"] }),
+        _ => panic!("{path} generates nothing"),
+    }
 }
 
 fn keyed(app: &TestApp, person: &Person, path: &str, key: &str, body: Value) -> HttpRequest {
@@ -58,7 +80,7 @@ async fn check_repeated(app: &TestApp, person: &Person, path: &str, key: &str, b
         assert_eq!(again.header("x-llm-api-replay-of"), id.to_string());
         assert_ne!(request_id(&again), id, "it is a request of its own");
         for (name, value) in &headers {
-            let of_each = ["x-request-id", "date", "transfer-encoding", "content-length"];
+            let of_each = ["x-request-id", "request-id", "date", "transfer-encoding", "content-length"];
             if !of_each.contains(&name.as_str()) {
                 assert_eq!(again.headers.get(name), Some(value), "{path}: {name}");
             }
@@ -89,6 +111,22 @@ each_db! {
         assert!(!is_replay(&ask(&app, &ada, GENERATE, "another", hello("openai:echo")).await));
     }
 
+    async fn so_it_is_in_every_vendors_format(database: Database) {
+        let (app, ada) = start(database).await;
+        app.store_key(&ada.token, "anthropic", "sk-ant-adas").await;
+        // What passes through and what is translated.
+        for model in ["openai:echo", "anthropic:echo"] {
+            for path in [CHAT, RESPONSES, MESSAGES] {
+                for stream in [false, true] {
+                    let key = format!("{path}-{model}-{stream}");
+                    check_repeated(&app, &ada, path, &key, hello_at(path, model, stream)).await;
+                }
+            }
+        }
+        check_repeated(&app, &ada, EMBEDDINGS, "vectors", hello_at(EMBEDDINGS, "openai:echo", false)).await;
+        assert_eq!(rows_of(&app, &ada).await.len(), 13, "a row for each that generated");
+    }
+
     async fn pictures_are_repeated_as_well(database: Database) {
         let (app, ada) = start(database).await;
         let picture = json!({ "model": "openai:dall-e-3", "modality": "image", "input": { "prompt": "a pixel" } });
@@ -97,15 +135,15 @@ each_db! {
 
     async fn while_the_first_one_runs_the_key_is_in_use(database: Database) {
         let (app, ada) = start(database).await;
-        for path in [GENERATE, CHAT] {
-            let body = if path == CHAT { chat("openai:slow-stream", true) } else { with(hello("openai:slow-stream"), "stream", true) };
+        for path in STREAMING {
+            let body = hello_at(path, "openai:slow-stream", true);
             let mut first = ask(&app, &ada, path, path, body.clone()).await;
             let begin = first.next_chunk().await.expect("a stream").expect("its begin");
             let second = ask(&app, &ada, path, path, body.clone()).await;
             assert_eq!((second.status, second.header("retry-after")), (StatusCode::CONFLICT, "1"));
             let refusal = second.json().await;
             assert_eq!(refusal["code"], "idempotency_key_in_use", "{refusal}");
-            assert_eq!(refusal["error"]["message"].is_string(), path == CHAT, "told as its family does: {refusal}");
+            assert_eq!(refusal["error"]["message"].is_string(), path != GENERATE, "told as its family does: {refusal}");
             app.provider.release();
             let whole = [begin.to_vec(), first.bytes().await].concat();
             // Who has read the last byte can repeat at once.
@@ -125,6 +163,16 @@ each_db! {
         assert_eq!(other_path.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(other_path.json().await["error"]["code"], "idempotency_key_reused");
         assert!(is_replay(&ask(&app, &ada, GENERATE, "k", hello("openai:echo")).await), "the first one stays");
+        for path in [CHAT, RESPONSES, MESSAGES, EMBEDDINGS] {
+            let body = |model| hello_at(path, model, false);
+            assert_eq!(ask(&app, &ada, path, path, body("openai:echo")).await.status, StatusCode::OK, "{path}");
+            let other = ask(&app, &ada, path, path, body("openai:counts")).await;
+            assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+            let refusal = other.json().await;
+            assert_eq!(refusal["code"], "idempotency_key_reused", "{refusal}");
+            assert!(refusal["error"]["message"].is_string(), "{refusal}");
+            assert!(is_replay(&ask(&app, &ada, path, path, body("openai:echo")).await), "{path}");
+        }
 
         // Everybody has keys of their own.
         let bob = app.person("bob").await;
@@ -139,8 +187,8 @@ each_db! {
             ("openai:fails", false), ("openai:refuses", false), ("openai:refuses", true), ("openai:dies", false),
             ("openai:dies", true), ("openai:no-done", true),
         ] {
-            for path in [GENERATE, CHAT] {
-                let body = if path == CHAT { chat(model, stream) } else { with(hello(model), "stream", stream) };
+            for path in STREAMING {
+                let body = hello_at(path, model, stream);
                 let key = format!("{path}-{model}-{stream}");
                 let mut asked = generations(&app.provider).len();
                 for _ in 0..2 {

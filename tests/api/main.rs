@@ -11,6 +11,7 @@ mod chat_stream;
 mod clients;
 mod compatible;
 mod conformance;
+mod cors;
 mod database;
 mod document;
 mod fallback;

@@ -4,14 +4,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use llm_api_relay::{Relay, Wanted};
-use llm_api_translate::{Format, estimate_tokens, read_count_request};
-use llm_api_web::{ApiError, Endpoint, LargeBody, Requester};
+use llm_api_relay::Relay;
+use llm_api_translate::{estimate_tokens, read_count_request};
+use llm_api_web::{ApiError, Endpoint, LargeBody, Requester, Wanted, whole_reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-const ENDPOINT: Endpoint =
-    Endpoint { name: "count_tokens", format: Format::AnthropicMessages, wanted: Wanted::TokenCount };
+const ENDPOINT: Endpoint = Endpoint { name: "count_tokens", wanted: Wanted::TokenCount };
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TokenCount {
@@ -22,7 +21,8 @@ pub(crate) struct TokenCount {
 /// providers, which have no such call, the count is an estimate and the header `X-LLM-API-Estimated` says so.
 #[utoipa::path(post, path = "/v1/messages/count_tokens", tag = "anthropic",
     request_body(content = Object, description = "As Anthropic documents it; `model` may be `provider:id` or an alias"),
-    responses((status = 200, body = TokenCount),
+    responses((status = 200, body = TokenCount,
+            headers(("X-LLM-API-Estimated", description = "`true` where the count is an estimate"))),
         (status = 400, description = "Anthropic's error object", body = Object),
         (status = 401, description = "Anthropic's error object", body = Object),
         (status = 404, description = "Anthropic's error object", body = Object)))]
@@ -33,8 +33,8 @@ pub(crate) async fn count_tokens(
     LargeBody(body): LargeBody,
 ) -> Result<Response, ApiError> {
     let call = ENDPOINT.read(subject, &headers, &body)?;
-    if relay.counts_tokens(subject.user, call.body.model()).await? {
-        return ENDPOINT.answer(&relay, subject, &headers, &body).await;
+    if let Some(reply) = relay.count_tokens(call).await? {
+        return Ok(whole_reply(reply));
     }
     let request =
         read_count_request(&body).map_err(|error| ApiError::bad_request(error.message).with_param(error.param))?;

@@ -4,9 +4,13 @@ mod count_tokens;
 mod messages;
 
 use llm_api_app::AppState;
+use llm_api_web::describe_headers;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The group's routes and its piece of the OpenAPI document.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(messages::messages)).routes(routes!(count_tokens::count_tokens))
+    let mut router =
+        OpenApiRouter::new().routes(routes!(messages::messages)).routes(routes!(count_tokens::count_tokens));
+    describe_headers(router.get_openapi_mut());
+    router
 }

@@ -1,10 +1,10 @@
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use llm_api_relay::{Relay, Wanted};
+use llm_api_relay::Relay;
 use llm_api_translate::Format;
-use llm_api_web::{ApiError, Endpoint, LargeBody, Requester};
+use llm_api_web::{ApiError, Endpoint, LargeBody, Requester, Wanted};
 
-const ENDPOINT: Endpoint = Endpoint { name: "messages", format: Format::AnthropicMessages, wanted: Wanted::Reply };
+const ENDPOINT: Endpoint = Endpoint { name: "messages", wanted: Wanted::Reply(Format::AnthropicMessages) };
 
 /// Answer a conversation, in the format of Anthropic's Messages API, with a model of any provider. Anthropic's own get
 /// every field as it was sent, betas included; for the others request and reply are translated.

@@ -1,10 +1,10 @@
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use llm_api_relay::{Relay, Wanted};
+use llm_api_relay::Relay;
 use llm_api_translate::Format;
-use llm_api_web::{ApiError, Endpoint, LargeBody, Requester};
+use llm_api_web::{ApiError, Endpoint, LargeBody, Requester, Wanted};
 
-const ENDPOINT: Endpoint = Endpoint { name: "chat_completions", format: Format::OpenaiChat, wanted: Wanted::Reply };
+const ENDPOINT: Endpoint = Endpoint { name: "chat_completions", wanted: Wanted::Reply(Format::OpenaiChat) };
 
 /// Complete a chat, in OpenAI's format, with a model of any provider. A provider that speaks the format gets every field
 /// as it was sent, and its answer comes back as it was given; for the others both are translated.

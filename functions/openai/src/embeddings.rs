@@ -1,11 +1,9 @@
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use llm_api_relay::{Relay, Wanted};
-use llm_api_translate::Format;
-use llm_api_web::{ApiError, Endpoint, LargeBody, Requester};
+use llm_api_relay::Relay;
+use llm_api_web::{ApiError, Endpoint, LargeBody, Requester, Wanted};
 
-// A body without messages, as that of the Responses API.
-const ENDPOINT: Endpoint = Endpoint { name: "embeddings", format: Format::OpenaiResponses, wanted: Wanted::Embeddings };
+const ENDPOINT: Endpoint = Endpoint { name: "embeddings", wanted: Wanted::Embeddings };
 
 /// Make embeddings, in OpenAI's format.
 #[utoipa::path(post, path = "/v1/embeddings", tag = "openai",

@@ -1,10 +1,10 @@
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use llm_api_relay::{Relay, Wanted};
+use llm_api_relay::Relay;
 use llm_api_translate::Format;
-use llm_api_web::{ApiError, Endpoint, LargeBody, Requester};
+use llm_api_web::{ApiError, Endpoint, LargeBody, Requester, Wanted};
 
-const ENDPOINT: Endpoint = Endpoint { name: "responses", format: Format::OpenaiResponses, wanted: Wanted::Reply };
+const ENDPOINT: Endpoint = Endpoint { name: "responses", wanted: Wanted::Reply(Format::OpenaiResponses) };
 
 /// Make a response, in the format of OpenAI's Responses API, with a model of any provider. What only OpenAI can do,
 /// such as going on from a response that it stored, is refused by name elsewhere.

@@ -15,11 +15,12 @@ use llm_api_app::{AppState, Config};
 use llm_api_domain::{SessionId, Timestamp, UserId};
 use llm_api_relay::Relay;
 use llm_api_storage::{Store, StoreError};
+use llm_api_web::describe_headers;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The group's routes and its piece of the OpenAPI document.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+    let mut router = OpenApiRouter::new()
         .routes(routes!(create::create))
         .routes(routes!(list::list))
         .routes(routes!(get::get))
@@ -27,7 +28,9 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(close::close))
         .routes(routes!(reset::reset))
         .routes(routes!(generate::generate))
-        .routes(routes!(regenerate::regenerate))
+        .routes(routes!(regenerate::regenerate));
+    describe_headers(router.get_openapi_mut());
+    router
 }
 
 /// Sessions of any owner that one request clears away: as many as it hardly notices.

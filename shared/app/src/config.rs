@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use llm_api_domain::ProviderId;
-use llm_api_storage::{PoolMode, RootCert};
+use llm_api_storage::{KeptAtMost, PoolMode, RootCert};
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -210,6 +210,7 @@ pub struct Limits {
     pub max_streams_per_user: usize,
     pub max_body_bytes: usize,
     pub max_generate_body_bytes: usize,
+    pub kept_of_user: KeptAtMost,
 }
 
 /// Everything that is wrong with the settings: a sentence each, without any secret.
@@ -406,6 +407,10 @@ impl Limits {
             max_streams_per_user: reader.whole("MAX_STREAMS_PER_USER", 1..=MOST_AT_ONCE),
             max_body_bytes: reader.whole("MAX_BODY_BYTES", 1..=MOST_BODY_BYTES),
             max_generate_body_bytes: reader.whole("MAX_GENERATE_BODY_BYTES", 1..=MOST_BODY_BYTES),
+            kept_of_user: KeptAtMost {
+                replies: reader.whole("IDEMPOTENCY_MAX_KEYS_PER_USER", 1..=MOST_AT_ONCE),
+                bytes: reader.whole::<u64>("IDEMPOTENCY_MAX_MB_PER_USER", 1..=MOST_MEGABYTES) << 20,
+            },
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderValue, Method};
 use llm_api_web::{
     AttendantConfig, Edge, EdgeConfig, TrustedProxies, method_not_allowed, not_found, read_only, ready,
     telling_its_route,
 };
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use crate::{AppState, Config, LogLevel, LoggingConfig};
 
@@ -31,6 +31,7 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Edge {
             ready: with_cors(Router::new().fallback(ready)),
             max_body_bytes: config.limits.max_generate_body_bytes,
             longest_call: config.upstream.total_timeout,
+            kept_of_user: config.limits.kept_of_user,
         },
         trusted_proxies: TrustedProxies(config.trusted_proxies.clone()),
         public_url: config.public_url.clone(),
@@ -55,29 +56,12 @@ fn cors(config: &Config) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
-    let headers = [
-        header::AUTHORIZATION,
-        header::CONTENT_TYPE,
-        HeaderName::from_static("x-api-key"),
-        HeaderName::from_static("anthropic-version"),
-        HeaderName::from_static("anthropic-beta"),
-        HeaderName::from_static("idempotency-key"),
-        HeaderName::from_static("x-llm-api-on-disconnect"),
-    ];
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers(headers)
-        .expose_headers([
-            HeaderName::from_static("x-request-id"),
-            HeaderName::from_static("idempotency-replayed"),
-            HeaderName::from_static("x-llm-api-provider"),
-            HeaderName::from_static("x-llm-api-model"),
-            HeaderName::from_static("x-llm-api-fallback"),
-            HeaderName::from_static("x-llm-api-dropped"),
-            HeaderName::from_static("x-llm-api-replay-of"),
-            header::RETRY_AFTER,
-        ])
+        // The vendors' SDKs add headers of their own (`x-stainless-…`), and no cookie is ever read.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(ExposeHeaders::any())
         .max_age(std::time::Duration::from_secs(600));
     Some(layer)
 }

@@ -1,5 +1,6 @@
 //! Runs a router as an AWS Lambda function: buffered or streaming is a setting beside `InvokeMode`, not code.
 
+mod event;
 mod flushed;
 mod secret;
 mod signature;
@@ -7,8 +8,9 @@ mod signature;
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::{body::Body, response::Response};
+use event::with_all_headers;
 use flushed::FlushedBody;
-use lambda_http::{Request, request::RequestContext};
+use lambda_http::{Adapter, Request, StreamAdapter, lambda_runtime::run, request::RequestContext};
 use llm_api_app::{AppState, Config, ResponseMode, Sources, finish, init_logging, open};
 use llm_api_domain::Clock;
 use llm_api_storage::OpenMode;
@@ -58,8 +60,8 @@ pub async fn lambda(router: OpenApiRouter<AppState>) -> Result<(), Error> {
         false => response,
     });
     match response_mode {
-        ResponseMode::Buffered => lambda_http::run(service).await?,
-        ResponseMode::Stream => lambda_http::run_with_streaming_response(service).await?,
+        ResponseMode::Buffered => run(Adapter::from(service).map_request(with_all_headers)).await?,
+        ResponseMode::Stream => run(StreamAdapter::from(service).map_request(with_all_headers)).await?,
     }
     Ok(())
 }

@@ -128,7 +128,7 @@ impl Relay {
         let call = Call {
             endpoint: &target.endpoint,
             family: target.family,
-            api: Api::of_family(target.family).ok_or_else(UpstreamError::not_callable)?,
+            api: Api::Reply(target.format),
             model: &target.model,
             auth: target.auth.as_ref(),
             body,

@@ -22,21 +22,12 @@ use llm_api_upstream::{
     wire::{Closing, PassingStream, RequestBody},
 };
 
-use self::{ask::Answered, reader::Reader};
+use self::{ask::Answered, chain::Chain, reader::Reader};
 use crate::{
     Relay, RelayError, Subject,
     limits::StreamPlace,
     pump::{Pump, Pumped},
 };
-
-/// What a caller wants of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    Reply,
-    Embeddings,
-    /// How many tokens its prompt has.
-    TokenCount,
-}
 
 /// A request in a vendor's format, as the client sent it.
 #[derive(Clone, Debug)]
@@ -44,7 +35,6 @@ pub struct CompletionCall {
     pub subject: Subject,
     /// Which of our endpoints it came by, for example `chat_completions`.
     pub endpoint: &'static str,
-    pub wanted: Wanted,
     pub body: RequestBody,
     /// What to do with members that the provider cannot be given.
     pub on_unsupported: OnUnsupported,
@@ -99,6 +89,19 @@ impl Relay {
     /// Answers in one piece.
     pub async fn complete(&self, call: CompletionCall) -> Result<CompletionReply<Bytes>, RelayError> {
         let chain = self.chain(call.subject.user, call.body.model()).await?;
+        self.complete_by(chain, call).await
+    }
+
+    /// Counts the tokens of a prompt; `None` where the model's provider does not count.
+    pub async fn count_tokens(&self, call: CompletionCall) -> Result<Option<CompletionReply<Bytes>>, RelayError> {
+        let chain = self.chain(call.subject.user, call.body.model()).await?;
+        if !chain.counts_tokens() {
+            return Ok(None);
+        }
+        self.complete_by(chain, call).await.map(Some)
+    }
+
+    async fn complete_by(&self, chain: Chain, call: CompletionCall) -> Result<CompletionReply<Bytes>, RelayError> {
         let answered = Box::pin(self.clone().ask(call, chain)).await?;
         let Answered { call, answer, asked, target, fallback_reason, mut meter, .. } = *answered;
         let secret = target.auth.as_ref().map(|auth| &auth.secret);
@@ -121,7 +124,8 @@ impl Relay {
         meter.usage(reply.outline.usage.unwrap_or_default());
         meter.settle(RequestStatus::Completed, None).await;
         let headers = headers::told(&headers, asked.format(), call.body.format(), self.0.config.clock.now());
-        let dropped = asked.into_dropped();
+        let mut dropped = asked.into_dropped();
+        dropped.extend(reply.dropped);
         let served = ServedBy { provider: target.provider, model: target.model, fallback_reason, dropped, headers };
         Ok(CompletionReply { served: Some(served), content: reply.body })
     }

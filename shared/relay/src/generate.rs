@@ -146,7 +146,7 @@ impl Relay {
         let reply = watch.until_done(attempt.run(self, &mut meter)).await;
         meter.served_by(&attempt.target, attempt.fallback_reason);
         let completion = match reply {
-            Ok(Reply::Complete(complete)) => complete.completion(),
+            Ok(Reply::Complete(completion)) => Ok(completion),
             Ok(Reply::Stream(_)) => {
                 let reason = "it streamed although one piece was asked for".to_owned();
                 Err(UpstreamError::BadResponse { reason })
@@ -160,7 +160,7 @@ impl Relay {
         self.note_success(attempt.call.subject.user, &attempt.target).await;
         meter.first_byte();
         meter.answered_by(|| completion.model.clone());
-        meter.usage(completion.usage.unwrap_or_default());
+        meter.usage(completion.usage);
         let mut transcript = self.transcript(&attempt);
         transcript.text.clone_from(&completion.text);
         let ending = Ending {
@@ -171,8 +171,7 @@ impl Relay {
         let late = transcript.store(ending).await;
         meter.settle(RequestStatus::Completed, None).await;
         let output = Output { text: Some(completion.text), ..Output::default() };
-        let usage = completion.usage.unwrap_or_default();
-        Ok(self.generated(&attempt, output, usage, completion.finish_reason, late))
+        Ok(self.generated(&attempt, output, completion.usage, completion.finish_reason, late))
     }
 
     /// Chooses the model and reads the session: what goes wrong here is told before any stream begins.
@@ -350,7 +349,7 @@ struct Reading {
 
 impl Reading {
     fn new(target: &Target) -> Self {
-        let reader = StreamReader::new(target.family);
+        let reader = StreamReader::new(target.format);
         Self { reader, usage: TokenUsage::default(), finish_reason: None, is_over: false }
     }
 
@@ -358,18 +357,24 @@ impl Reading {
     fn take(&mut self, target: &Target, event: &[u8]) -> Result<Option<String>, RelayError> {
         let step = self.reader.read(event, target.auth.as_ref());
         let step = step.map_err(|error| RelayError::Upstream { provider: target.provider, error })?;
+        Ok(self.add(step))
+    }
+
+    fn add(&mut self, step: Step) -> Option<String> {
         let Step { text, finish_reason, usage, is_last } = step;
         if let Some(usage) = usage {
             self.usage = usage;
         }
         self.finish_reason = finish_reason.or(self.finish_reason.take());
         self.is_over = is_last;
-        Ok(text.filter(|text| !text.is_empty()))
+        text
     }
 
     /// The body ended: for some providers that is how a reply ends.
     fn ended(&mut self, provider: ProviderId) -> RelayError {
-        self.is_over = self.reader.is_complete();
+        if let Some(step) = self.reader.end() {
+            self.add(step);
+        }
         let reason = "the stream ended without its final event".to_owned();
         RelayError::Upstream { provider, error: UpstreamError::Died { reason } }
     }

@@ -26,7 +26,7 @@ mod transcript;
 mod watch;
 
 pub use catalogue::{Access, CatalogueEntry, HubSearch, modality_of};
-pub use completion::{CompletionCall, CompletionEvent, CompletionReply, ServedBy, Wanted};
+pub use completion::{CompletionCall, CompletionEvent, CompletionReply, ServedBy};
 pub use control::Cancellation;
 pub use credential::{Credential, IncompleteCredential};
 pub use credits::{CreditState, Credits};

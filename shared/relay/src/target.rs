@@ -5,7 +5,8 @@ use std::sync::Arc;
 use llm_api_domain::{Modality, ProviderId, ProviderKeyId, UserId, WireFamily};
 use llm_api_facts::Facts;
 use llm_api_storage::KeyStatus;
-use llm_api_upstream::{Auth, Endpoint};
+use llm_api_translate::Format;
+use llm_api_upstream::{Api, Auth, Endpoint};
 
 use crate::{
     CatalogueEntry, Credential, GenerateCall, Relay, RelayError, SelectionMode, local::AtWork, route::named_provider,
@@ -18,6 +19,8 @@ pub struct Target {
     /// The provider's own name of the model.
     pub model: String,
     pub(crate) family: WireFamily,
+    /// What every provider of the family is asked in.
+    pub(crate) format: Format,
     pub(crate) endpoint: Endpoint,
     pub(crate) auth: Option<Auth>,
     /// The caller's stored key, when it is that one.
@@ -130,9 +133,9 @@ impl Relay {
     pub(crate) async fn target(&self, user: UserId, provider: ProviderId, model: &str) -> Result<Target, RelayError> {
         let config = &self.0.config;
         let family = provider.family();
-        if family == WireFamily::Unsupported {
+        let Some(Api::Reply(format)) = Api::of_family(family) else {
             return Err(RelayError::UnsupportedProvider(provider.to_string()));
-        }
+        };
         let stored =
             if provider.takes_stored_key() { config.store.provider_keys().sealed(user, provider).await? } else { None };
         let base_url = stored.as_ref().and_then(|key| key.base_url.as_deref());
@@ -154,6 +157,6 @@ impl Relay {
             },
         };
         let at_work = self.answering(provider, model);
-        Ok(Target { provider, family, model: model.to_owned(), endpoint, auth, key, _at_work: at_work })
+        Ok(Target { provider, family, format, model: model.to_owned(), endpoint, auth, key, _at_work: at_work })
     }
 }

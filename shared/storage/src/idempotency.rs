@@ -3,6 +3,7 @@
 use std::{error::Error as _, time::Duration};
 
 use llm_api_domain::{RequestId, Timestamp, UserId};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::{Store, StoreError, dialect::DbTime, exchanges::WAITS, store::Backend};
@@ -43,8 +44,16 @@ pub struct KeptReply {
     pub status: u16,
     pub content_type: Option<String>,
     pub headers: Vec<(String, String)>,
-    /// `None` when it was too large.
+    /// `None` when it was too large, or later ones have taken its room.
     pub body: Option<Vec<u8>>,
+}
+
+/// The most that is kept of the replies of one user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptAtMost {
+    pub replies: u32,
+    /// Of bodies and headers together.
+    pub bytes: u64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -86,12 +95,28 @@ const CLAIM: &str = "
     VALUES ($1, $2, $3, 'running', $4, $5, $6)
     ON CONFLICT (user_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, state = excluded.state,
         request_id = excluded.request_id, status_code = NULL, content_type = NULL, headers = NULL, body = NULL,
-        created_at = excluded.created_at, finished_at = NULL, expires_at = excluded.expires_at
+        created_at = excluded.created_at, finished_at = NULL, expires_at = excluded.expires_at, kept_bytes = 0
     WHERE idempotency_keys.expires_at <= excluded.created_at";
 
 const LOOK: &str = "
     SELECT fingerprint, state, request_id, status_code, content_type, headers, body FROM idempotency_keys
     WHERE user_id = $1 AND key = $2 AND expires_at > $3";
+
+const KEPT_OF_USER: &str = "
+    SELECT COUNT(*), CAST(COALESCE(SUM(kept_bytes), 0) AS BIGINT) FROM idempotency_keys
+    WHERE user_id = $1 AND state = 'done'";
+
+/// The keys behind the newest `$2` ones.
+const TOO_MANY: &str = "
+    SELECT key FROM idempotency_keys WHERE user_id = $1 AND state = 'done'
+    ORDER BY created_at DESC, key DESC LIMIT 1000 OFFSET $2";
+
+/// The keys of replies behind the newest ones that take `$2` bytes together.
+const TOO_LARGE: &str = "
+    SELECT key FROM (
+        SELECT key, kept_bytes, SUM(kept_bytes) OVER (ORDER BY created_at DESC, key DESC) AS so_far
+        FROM idempotency_keys WHERE user_id = $1 AND state = 'done') AS kept
+    WHERE so_far > $2 AND kept_bytes > 0";
 
 /// The `idempotency_keys` table.
 #[derive(Debug)]
@@ -130,17 +155,54 @@ impl IdempotencyKeys<'_> {
 
     /// Keeps the reply of a claim. False when the claim is over.
     pub async fn finish(&self, claim: &Claim, reply: &KeptReply, now: Timestamp) -> Result<bool, StoreError> {
-        let headers = serde_json::json!(reply.headers).to_string();
+        let body = reply.body.as_deref();
+        // Without its body a reply is not given again, so that its headers are of no use.
+        let headers = body.map(|_| serde_json::json!(reply.headers).to_string());
+        let kept = body.map_or(0, <[u8]>::len) + headers.as_deref().map_or(0, str::len);
+        let kept = i64::try_from(kept).unwrap_or(i64::MAX);
         Ok(on_write_uncached!(self.0, db => {
             db.execute(sqlx::query(
                 "UPDATE idempotency_keys SET state = 'done', status_code = $1, content_type = $2, headers = $3, body = $4,
-                    finished_at = $5, expires_at = $6
-                 WHERE user_id = $7 AND key = $8 AND request_id = $9 AND created_at = $10 AND state = 'running'")
-                .bind(i64::from(reply.status)).bind(reply.content_type.as_deref()).bind(headers.as_str())
-                .bind(reply.body.as_deref()).bind(DbTime(now)).bind(DbTime(claim.at + KEPT))
+                    finished_at = $5, expires_at = $6, kept_bytes = $7
+                 WHERE user_id = $8 AND key = $9 AND request_id = $10 AND created_at = $11 AND state = 'running'")
+                .bind(i64::from(reply.status)).bind(reply.content_type.as_deref()).bind(headers.as_deref())
+                .bind(body).bind(DbTime(now)).bind(DbTime(claim.at + KEPT)).bind(kept)
                 .bind(claim.user.as_uuid()).bind(claim.key.as_str()).bind(claim.request.as_uuid())
                 .bind(DbTime(claim.at))).await? > 0
         }))
+    }
+
+    /// Makes room where more of a user's replies is kept than may be. The oldest lose what they said, but stay known as
+    /// answered; only beyond the number they are forgotten.
+    pub async fn make_room(&self, user: UserId, most: KeptAtMost) -> Result<(), StoreError> {
+        let kept: Option<(i64, i64)> = on_read!(self.0, db => {
+            db.optional(sqlx::query_as(KEPT_OF_USER).bind(user.as_uuid())).await?
+        });
+        let (replies, bytes) = kept.unwrap_or_default();
+        let most_replies = i64::from(most.replies);
+        let most_bytes = i64::try_from(most.bytes).unwrap_or(i64::MAX);
+        if replies <= most_replies && bytes <= most_bytes {
+            return Ok(());
+        }
+        // Who waits for nobody takes part in no deadlock: another request of the user's may make room as well.
+        let free = match self.0.backend {
+            Backend::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+            Backend::Sqlite(_) => "",
+        };
+        let among = |keys| {
+            let mine = "user_id = $1 AND state = 'done' AND key IN";
+            format!("{mine} (SELECT key FROM idempotency_keys WHERE {mine} ({keys}){free})")
+        };
+        let forget = AssertSqlSafe(format!("DELETE FROM idempotency_keys WHERE {}", among(TOO_MANY)));
+        let empty = AssertSqlSafe(format!(
+            "UPDATE idempotency_keys SET content_type = NULL, headers = NULL, body = NULL, kept_bytes = 0 WHERE {}",
+            among(TOO_LARGE)
+        ));
+        on_write_uncached!(self.0, db => {
+            db.execute(sqlx::query(forget).bind(user.as_uuid()).bind(most_replies)).await?;
+            db.execute(sqlx::query(empty).bind(user.as_uuid()).bind(most_bytes)).await?
+        });
+        Ok(())
     }
 
     /// Gives a claim up: the next one who asks generates.

@@ -55,7 +55,7 @@ pub use error::{OpenError, StoreError};
 pub use exchanges::{Exchange, Exchanges, NewExchange, Recorded, StoredTurn};
 pub use figures::{Figures, PoolFigures};
 pub use freeze::{Freeze, Freezes};
-pub use idempotency::{Claim, Claimed, IdempotencyKeys, KeptReply};
+pub use idempotency::{Claim, Claimed, IdempotencyKeys, KeptAtMost, KeptReply};
 pub use import::{Import, ImportedInvite, ImportedSession, ImportedToken, ImportedUser, Placed};
 pub use invites::{Invite, Invites, NewInvite};
 pub use legacy::{Cell, LegacyError, LegacyFile, LegacyRow, LegacyTable};

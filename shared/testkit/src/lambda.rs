@@ -1,11 +1,14 @@
 //! An emulated Lambda Runtime API with API Gateway's REST proxy in front, buffered and streaming.
 
+mod deployed;
 mod event;
+mod gateway;
 mod response;
 mod watch;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::sync::watch::Sender as Watched;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::process::Process;
@@ -21,6 +25,7 @@ use crate::serve::{Body, Loopback, full, listen, serve};
 use crate::temp::random_hex;
 use response::Part;
 
+pub use gateway::LambdaGateway;
 pub use watch::LambdaWatch;
 
 /// No test waits longer than this for a function.
@@ -39,6 +44,8 @@ pub struct LambdaRuntime {
 struct Shared {
     waiting: AsyncMutex<mpsc::UnboundedReceiver<Invocation>>,
     running: Mutex<HashMap<String, mpsc::UnboundedSender<Part>>>,
+    /// How often the function has asked for work.
+    asked: Watched<usize>,
     init_errors: Mutex<Vec<String>>,
 }
 
@@ -48,28 +55,44 @@ struct Invocation {
     event: String,
 }
 
-/// A function's process, killed by its own process id when dropped.
+/// A function's process, killed by its own process id when dropped. When the test has failed, its output is shown.
 #[derive(Debug)]
-pub struct FunctionProcess(Process);
+pub struct FunctionProcess {
+    name: String,
+    process: Process,
+}
 
 impl FunctionProcess {
     pub fn pid(&self) -> u32 {
-        self.0.id()
+        self.process.id()
     }
 
     /// What it has printed so far.
     pub fn stdout(&self) -> String {
-        self.0.stdout()
+        self.process.stdout()
     }
 
     /// What it has printed so far.
     pub fn stderr(&self) -> String {
-        self.0.stderr()
+        self.process.stderr()
     }
 
     /// Waits for its end, for functions that refuse to start; the exit code, -1 for a signal.
     pub async fn wait(&mut self) -> i32 {
-        self.0.wait().await.code().unwrap_or(-1)
+        self.process.wait().await.code().unwrap_or(-1)
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.ended()
+    }
+}
+
+impl Drop for FunctionProcess {
+    #[expect(clippy::print_stderr, reason = "it becomes a part of the failed test's message")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the function {} printed:\n{}{}", self.name, self.stdout(), self.stderr());
+        }
     }
 }
 
@@ -79,6 +102,7 @@ impl LambdaRuntime {
         let shared = Arc::new(Shared {
             waiting: AsyncMutex::new(waiting),
             running: Mutex::default(),
+            asked: Watched::new(0),
             init_errors: Mutex::default(),
         });
         let state = Arc::clone(&shared);
@@ -93,12 +117,12 @@ impl LambdaRuntime {
 
     /// Starts a function's binary with what Lambda sets, `envs` and nothing of the developer's own settings.
     pub fn spawn(&self, binary: &Path, envs: &[(&str, &str)]) -> FunctionProcess {
-        let name = binary.file_name().expect("a binary's path");
-        FunctionProcess(Process::spawn(binary, |command| {
+        let name = binary.file_name().expect("a binary's path").to_string_lossy().into_owned();
+        let process = Process::spawn(binary, |command| {
             command
                 .current_dir("/")
                 .env("AWS_LAMBDA_RUNTIME_API", self.server.address.to_string())
-                .env("AWS_LAMBDA_FUNCTION_NAME", name)
+                .env("AWS_LAMBDA_FUNCTION_NAME", &name)
                 .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
                 .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
                 .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/test")
@@ -107,7 +131,8 @@ impl LambdaRuntime {
                 // As in template.yaml.
                 .env("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true")
                 .envs(envs.iter().copied());
-        }))
+        });
+        FunctionProcess { name, process }
     }
 
     /// What functions reported as the reason for not starting.
@@ -128,12 +153,23 @@ impl LambdaRuntime {
 
     /// Sends a request through the emulated gateway and waits for the reply's head; `path` may have a query.
     pub async fn begin(&self, method: &Method, path: &str, headers: &[(&str, &str)], body: &str) -> LambdaStream {
+        LambdaStream::open(self.send(method, path, headers, body)).await
+    }
+
+    /// Waits until the function has asked for work so often: with more than it got, it is idle.
+    async fn asked(&self, times: usize) {
+        let mut asked = self.shared.asked.subscribe();
+        asked.wait_for(|count| *count >= times).await.expect("the sender is here");
+    }
+
+    /// Hands a request to the function; what it posts comes part by part, with an end after the last one.
+    fn send(&self, method: &Method, path: &str, headers: &[(&str, &str)], body: &str) -> mpsc::UnboundedReceiver<Part> {
         let id = random_hex();
         let (sender, parts) = mpsc::unbounded_channel();
         self.shared.running.lock().expect("no panic while recording").insert(id.clone(), sender);
         let event = event::rest(method, path, headers, body, &id).to_string();
         self.invocations.send(Invocation { id, event }).expect("a running runtime");
-        LambdaStream::open(parts).await
+        parts
     }
 }
 
@@ -238,6 +274,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Bod
 
 /// Hands out the next invocation as soon as there is one.
 async fn next(shared: &Shared) -> Response<Body> {
+    shared.asked.send_modify(|count| *count += 1);
     let invocation = shared.waiting.lock().await.recv().await;
     let Some(Invocation { id, event }) = invocation else { return status(StatusCode::GONE) };
     let deadline = SystemTime::now() + Duration::from_mins(15);

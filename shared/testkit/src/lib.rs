@@ -27,7 +27,7 @@ pub use bucket::FakeBucket;
 pub use client::{Http, HttpError, HttpReply, HttpRequest};
 pub use collector::{Batch, FakeCollector};
 pub use counterparts::{RealModel, run_sdk};
-pub use lambda::{FunctionProcess, LambdaReply, LambdaRuntime, LambdaStream, LambdaWatch};
+pub use lambda::{FunctionProcess, LambdaGateway, LambdaReply, LambdaRuntime, LambdaStream, LambdaWatch};
 pub use nginx::Nginx;
 pub use pgbouncer::{Pooler, Pooling};
 pub use postgres::{Cluster, TestDatabase, Tls};

@@ -6,11 +6,11 @@
 use serde_json::{Map, Value};
 
 use crate::Format;
+use crate::json::{map, object};
 
 mod blocks;
 mod citation;
 mod identifier;
-mod members;
 mod model;
 mod read_blocks;
 mod read_reply;
@@ -48,15 +48,6 @@ const SEAL_OF_CALL: &str = "call:";
 /// What a model wrote that is no JSON object stands in this member, as Anthropic's guide to fine-grained streaming of
 /// tools has it.
 const INVALID_JSON: &str = "INVALID_JSON";
-
-/// An object with these members, in this order; values are moved, which `json!` does not do.
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(map(members))
-}
-
-fn map<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
 
 /// The `input` of a call, as the model wrote it.
 fn input_of(arguments: String) -> Value {

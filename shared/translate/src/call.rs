@@ -8,23 +8,32 @@ use crate::{Format, Losses, Unsupported};
 
 /// The arguments that a model wrote, as an object. Models sometimes write what is none; a sender who allows losses has
 /// it passed on as a text.
-pub(crate) fn arguments(text: &str, origin: Format, losses: &mut Losses) -> Result<Map<String, Value>, Unsupported> {
+/// `place` is the path of the call.
+pub(crate) fn arguments(
+    text: &str,
+    place: &str,
+    origin: Format,
+    losses: &mut Losses,
+) -> Result<Map<String, Value>, Unsupported> {
     if text.trim().is_empty() {
         return Ok(Map::new());
     }
     if let Ok(object) = serde_json::from_str(text) {
         return Ok(object);
     }
-    losses.cannot_because(arguments_member(origin), "it has a call whose arguments are no JSON object")?;
+    let member = format!("{place}.{}", arguments_member(place, origin));
+    losses.cannot_because(&member, "it has a call whose arguments are no JSON object")?;
     Ok(Map::from_iter([("arguments".to_owned(), json!(text))]))
 }
 
-const fn arguments_member(origin: Format) -> &'static str {
+fn arguments_member(place: &str, origin: Format) -> &'static str {
     match origin {
-        Format::OpenaiChat | Format::OllamaChat => "messages.tool_calls.function.arguments",
-        Format::OpenaiResponses => "input.arguments",
-        Format::AnthropicMessages | Format::BedrockConverse => "messages.content.input",
-        Format::GoogleGemini => "contents.parts.functionCall.args",
+        // The older form of a call has no function in it.
+        Format::OpenaiChat if place.ends_with("function_call") => "arguments",
+        Format::OpenaiChat | Format::OllamaChat => "function.arguments",
+        Format::OpenaiResponses => "arguments",
+        Format::AnthropicMessages | Format::BedrockConverse => "input",
+        Format::GoogleGemini => "functionCall.args",
     }
 }
 
@@ -44,12 +53,13 @@ mod tests {
     #[test]
     fn arguments_become_an_object() {
         let mut losses = Losses::new(Format::GoogleGemini, OnUnsupported::Refuse);
-        let read = |text: &str, losses: &mut Losses| arguments(text, Format::OpenaiChat, losses);
+        let read =
+            |text: &str, losses: &mut Losses| arguments(text, "messages.1.tool_calls.0", Format::OpenaiChat, losses);
         assert_eq!(read(" ", &mut losses), Ok(Map::new()));
         let object = read(r#"{"z":1,"a":2}"#, &mut losses).expect("an object");
         assert_eq!(serde_json::to_string(&object).expect("JSON"), r#"{"z":1,"a":2}"#);
         let refused = read("[1]", &mut losses).expect_err("no object");
-        assert_eq!(refused.param, "messages.tool_calls.function.arguments");
+        assert_eq!(refused.param, "messages.1.tool_calls.0.function.arguments");
         let mut losses = Losses::new(Format::GoogleGemini, OnUnsupported::Drop);
         let kept = read("{\"city\":", &mut losses).expect("as a text");
         assert_eq!((kept["arguments"].as_str(), losses.dropped().len()), (Some("{\"city\":"), 1));

@@ -196,7 +196,7 @@ mod tests {
 
     fn said(parts: Vec<Part>) -> i64 {
         let mut request = Request::new(Format::AnthropicMessages, "m");
-        request.messages.push(Message { role: Role::User, name: None, parts });
+        request.messages.push(Message { role: Role::User, name: None, parts: parts.into() });
         estimate_tokens(&request)
     }
 

@@ -1,6 +1,6 @@
 //! Members of one format at a provider that does not know them.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json, map::Entry};
 
 use crate::{Losses, Unsupported};
 
@@ -40,6 +40,25 @@ pub(crate) fn leave_out(name: &str, value: &Value, losses: &mut Losses) -> Resul
     }
 }
 
+/// Puts what nobody read of a member into what was written of it: for the format it came in. What is in a list may
+/// stand elsewhere now, and is left out.
+pub(crate) fn put_back(body: &mut Map<String, Value>, path: &str, value: Value, losses: &mut Losses) {
+    let (owner, name) = path.rsplit_once('.').map_or((None, path), |(owner, name)| (Some(owner), name));
+    let mut object = Some(body);
+    for step in owner.into_iter().flat_map(|owner| owner.split('.')) {
+        object =
+            object.and_then(|object| object.entry(step).or_insert_with(|| Value::Object(Map::new())).as_object_mut());
+    }
+    match (object.map(|object| object.entry(name)), value) {
+        (None, _) => losses.hint(path),
+        (Some(Entry::Occupied(mut known)), value) => match (known.get_mut(), value) {
+            (Value::Array(known), Value::Array(rest)) => known.extend(rest),
+            (known, value) => *known = value,
+        },
+        (Some(Entry::Vacant(place)), value) => drop(place.insert(value)),
+    }
+}
+
 /// Whether it says what would happen without it.
 fn means_nothing(name: &str, value: &Value) -> bool {
     match name {
@@ -75,7 +94,26 @@ mod tests {
             assert_eq!(leave_out(name, &json!("x"), &mut losses).expect_err(name).param, name);
         }
         let mut losses = Losses::new(Format::GoogleGemini, OnUnsupported::Drop);
+        assert_eq!(leave_out("messages.0.x", &json!(1), &mut losses), Ok(()));
         assert_eq!(leave_out("anything", &json!(1), &mut losses), Ok(()));
         assert!(leave_out("previous_response_id", &json!("resp_1"), &mut losses).is_err());
+    }
+
+    #[test]
+    fn what_was_not_read_of_a_member_goes_back_into_it() {
+        let mut losses = Losses::new(Format::OpenaiChat, OnUnsupported::Refuse);
+        let mut body = Map::from_iter([
+            ("text".to_owned(), json!({"verbosity": "low"})),
+            ("messages".to_owned(), json!([{}])),
+            ("include".to_owned(), json!(["a"])),
+        ]);
+        for (path, value) in
+            [("text.x", json!(1)), ("a.b.c", json!(2)), ("messages.0.x", json!(3)), ("include", json!(["b"]))]
+        {
+            put_back(&mut body, path, value, &mut losses);
+        }
+        let expected = json!({"text": {"verbosity": "low", "x": 1}, "messages": [{}], "include": ["a", "b"],
+            "a": {"b": {"c": 2}}});
+        assert_eq!((Value::Object(body), losses.dropped()), (expected, &["messages.0.x".to_owned()][..]));
     }
 }

@@ -9,8 +9,10 @@ mod call;
 pub mod embeddings;
 mod estimate;
 mod extra;
+mod fields;
 mod format;
 mod google_gemini;
+mod json;
 mod loss;
 mod member;
 mod ollama_chat;
@@ -21,6 +23,7 @@ mod reply;
 mod request;
 mod signature;
 mod translate;
+mod unsaid;
 mod whole;
 
 pub use anthropic_messages::read_count_request;
@@ -28,7 +31,7 @@ pub use estimate::estimate_tokens;
 pub use format::Format;
 pub use loss::{Losses, Malformed, OnUnsupported, Unreadable, Unsupported};
 pub use member::Member;
-pub use part::{Media, Part, Source, Text, Thinking};
+pub use part::{Media, Part, Parts, Source, Text, Thinking};
 pub use reply::{Event, Finish, Reply, Usage};
 pub use request::{
     Cache, Effort, Function, LogProbs, Message, Reasoning, ReplyFormat, Request, Role, Sampling, Tool, ToolCall,
@@ -36,3 +39,4 @@ pub use request::{
 };
 pub use signature::Signature;
 pub use translate::{Stamp, StreamReader, StreamWriter, read_reply, read_request, write_reply, write_request};
+pub use unsaid::Written;

@@ -48,6 +48,33 @@ pub enum OnUnsupported {
     Drop,
 }
 
+/// So many losses are told by their path; those after them by their like alone, such as `messages.*.name`: a long
+/// conversation can lose the same in each of its messages, and all of it must fit into a header.
+const MOST_PATHS: usize = 48;
+const MOST_NAMES: usize = 96;
+const AND_MORE: &str = "...";
+
+const LONGEST_NAME: usize = 200;
+
+/// As a header can hold it: members that nobody knows may have any name.
+fn printable(path: &str) -> String {
+    let letters = path.chars().take(LONGEST_NAME);
+    letters.fold(String::new(), |mut text, letter| {
+        if matches!(letter, ' '..='~') {
+            text.push(letter);
+        } else {
+            text.extend(letter.escape_unicode());
+        }
+        text
+    })
+}
+
+/// A path without the places in its lists.
+fn shape(path: &str) -> String {
+    let steps = path.split('.').map(|step| if step.bytes().all(|byte| byte.is_ascii_digit()) { "*" } else { step });
+    steps.collect::<Vec<_>>().join(".")
+}
+
 /// Keeps account of what a translation leaves out.
 #[derive(Clone, Debug)]
 pub struct Losses {
@@ -105,13 +132,70 @@ impl Losses {
 
     /// A hint that does not change what a reply says, or says it elsewhere: left out, and named to the sender.
     pub fn hint(&mut self, param: &str) {
-        if !self.dropped.iter().any(|known| known == param) {
-            self.dropped.push(param.to_owned());
+        let count = self.dropped.len();
+        let path = printable(param);
+        let name = match count {
+            ..MOST_PATHS => path.clone(),
+            MOST_PATHS..MOST_NAMES => shape(&path),
+            _ => return,
+        };
+        if self.dropped.iter().any(|known| *known == path || *known == name) {
+            return;
         }
+        self.dropped.push(if count == MOST_NAMES - 1 { AND_MORE.to_owned() } else { name });
     }
 
-    /// The members that were left out, by the sender's names.
+    /// The name of one of several participants, in the message at `item`.
+    pub(crate) fn hint_name(&mut self, item: Option<&str>) {
+        self.hint(&format!("{}.name", item.unwrap_or("messages")));
+    }
+
+    /// The sources of a text at `place`: of what was said once, and no part of what is asked.
+    pub(crate) fn hint_sources(&mut self, place: &str, origin: Format) {
+        let path = match origin {
+            Format::AnthropicMessages => format!("{place}.citations"),
+            // They stand beside the content.
+            Format::OpenaiChat => format!("{}.annotations", place.split(".content").next().unwrap_or(place)),
+            _ => format!("{place}.annotations"),
+        };
+        self.hint(&path);
+    }
+
+    /// The members that were left out, by the sender's names; no more than a header can hold.
     pub fn dropped(&self) -> &[String] {
         &self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_fits_into_a_header() {
+        let mut losses = Losses::new(Format::OpenaiChat, OnUnsupported::Refuse);
+        losses.hint("größe\n");
+        losses.hint(&"x".repeat(1_000_000));
+        assert_eq!(losses.dropped()[0], "gr\\u{f6}\\u{df}e\\u{a}");
+        assert_eq!(losses.dropped()[1].len(), LONGEST_NAME);
+    }
+
+    #[test]
+    fn the_list_of_losses_is_bounded() {
+        let mut losses = Losses::new(Format::OpenaiChat, OnUnsupported::Refuse);
+        for _ in 0..2 {
+            for at in 0..1_000 {
+                losses.hint(&format!("messages.{at}.name"));
+                losses.hint(&format!("messages.{at}.content.{at}.citations"));
+            }
+            losses.hint("seed");
+        }
+        assert_eq!(losses.dropped()[..2], ["messages.0.name", "messages.0.content.0.citations"]);
+        assert_eq!(losses.dropped()[MOST_PATHS..], ["messages.*.name", "messages.*.content.*.citations", "seed"]);
+        for at in 0..1_000 {
+            losses.hint(&format!("x{at}"));
+        }
+        assert_eq!(losses.dropped().len(), MOST_NAMES);
+        assert_eq!(losses.dropped().last().map(String::as_str), Some(AND_MORE));
     }
 }

@@ -12,6 +12,8 @@ pub enum Member {
     LogitBias,
     Logprobs,
     MaxTokens,
+    /// The conversation.
+    Messages,
     Metadata,
     MinP,
     ParallelToolCalls,
@@ -32,6 +34,12 @@ pub enum Member {
     Verbosity,
 }
 
+/// The path of a member of the function at `index` among the tools.
+pub(crate) fn of_function(origin: Format, index: usize, name: &str) -> String {
+    let within = if origin == Format::OpenaiChat { "function." } else { "" };
+    format!("{}.{index}.{within}{name}", Member::Tools.name(origin))
+}
+
 impl Member {
     /// The sender's name for it.
     pub const fn name(self, origin: Format) -> &'static str {
@@ -46,6 +54,8 @@ impl Member {
             (Self::Logprobs, _) => "logprobs",
             (Self::MaxTokens, OpenaiResponses) => "max_output_tokens",
             (Self::MaxTokens, _) => "max_tokens",
+            (Self::Messages, OpenaiResponses) => "input",
+            (Self::Messages, Format::GoogleGemini) => "contents",
             (Self::Metadata, _) => "metadata",
             (Self::MinP, _) => "min_p",
             (Self::ParallelToolCalls, AnthropicMessages) => "tool_choice.disable_parallel_tool_use",
@@ -64,7 +74,7 @@ impl Member {
             (Self::Store, _) => "store",
             (Self::System, OpenaiResponses) => "instructions",
             (Self::System, AnthropicMessages) => "system",
-            (Self::System, _) => "messages",
+            (Self::Messages | Self::System, _) => "messages",
             (Self::Temperature, _) => "temperature",
             (Self::ToolChoice, _) => "tool_choice",
             (Self::Tools, _) => "tools",

@@ -7,7 +7,6 @@
 mod annotation;
 mod envelope;
 mod item;
-mod members;
 mod open_item;
 mod read_input;
 mod read_reply;
@@ -30,8 +29,6 @@ pub(crate) use stream_writer::StreamWriter;
 pub(crate) use write_reply::write_reply;
 pub(crate) use write_request::write_request;
 
-use serde_json::Value;
-
 use crate::Format;
 
 const OWN: Format = Format::OpenaiResponses;
@@ -44,8 +41,3 @@ const INCLUDE_SEALS: &str = "reasoning.encrypted_content";
 
 /// Of `include`: that texts come with their log probabilities.
 const INCLUDE_LOGPROBS: &str = "message.output_text.logprobs";
-
-/// An object of values that are moved into it.
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}

@@ -1,5 +1,7 @@
 //! The parts that messages and replies are made of.
 
+use std::ops::{Deref, DerefMut};
+
 use serde_json::Value;
 
 use crate::{Cache, Format, Signature, ToolCall, ToolResult};
@@ -42,6 +44,107 @@ impl Part {
             _ => return None,
         };
         Some(format!("[{what} that the model made is left out: replies in this format have no place for it.]"))
+    }
+}
+
+/// Parts in order, each with the path at which its sender has it: by that a loss is told.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    parts: Vec<Part>,
+    /// One for each part.
+    places: Vec<String>,
+}
+
+impl Parts {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `place` is a path such as `messages.2.content.0`.
+    pub fn one(part: Part, place: impl Into<String>) -> Self {
+        Self { parts: vec![part], places: vec![place.into()] }
+    }
+
+    pub fn push(&mut self, part: Part, place: impl Into<String>) {
+        self.parts.push(part);
+        self.places.push(place.into());
+    }
+
+    pub fn append(&mut self, mut more: Self) {
+        self.parts.append(&mut more.parts);
+        self.places.append(&mut more.places);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Part> {
+        self.places.pop();
+        self.parts.pop()
+    }
+
+    /// The path of the message, or of the item, that the first part is in.
+    pub(crate) fn item(&self) -> Option<String> {
+        let mut steps = self.places.first()?.split('.');
+        let (list, index) = (steps.next()?, steps.next()?);
+        Some(format!("{list}.{index}"))
+    }
+}
+
+/// What was made without a sender has no path but that of the conversation.
+impl From<Vec<Part>> for Parts {
+    fn from(parts: Vec<Part>) -> Self {
+        Self { places: vec!["messages".to_owned(); parts.len()], parts }
+    }
+}
+
+/// The same is said wherever it stands.
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> PartialEq<[Part; N]> for Parts {
+    fn eq(&self, other: &[Part; N]) -> bool {
+        self.parts == other
+    }
+}
+
+impl Deref for Parts {
+    type Target = [Part];
+
+    fn deref(&self) -> &[Part] {
+        &self.parts
+    }
+}
+
+impl DerefMut for Parts {
+    fn deref_mut(&mut self) -> &mut [Part] {
+        &mut self.parts
+    }
+}
+
+impl IntoIterator for Parts {
+    type Item = (Part, String);
+    type IntoIter = std::iter::Zip<std::vec::IntoIter<Part>, std::vec::IntoIter<String>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.parts.into_iter().zip(self.places)
+    }
+}
+
+impl<'a> IntoIterator for &'a Parts {
+    type Item = &'a Part;
+    type IntoIter = std::slice::Iter<'a, Part>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.parts.iter()
+    }
+}
+
+impl FromIterator<(Part, String)> for Parts {
+    fn from_iter<I: IntoIterator<Item = (Part, String)>>(with_places: I) -> Self {
+        let (parts, places) = with_places.into_iter().unzip();
+        Self { parts, places }
     }
 }
 

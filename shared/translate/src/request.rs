@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Format, Part, Signature};
+use crate::{Format, Parts, Signature};
 
 /// What is asked for. A member that the caller left out, or gave as null, is `None` or empty.
 ///
@@ -16,7 +16,7 @@ pub struct Request {
     /// Whether the sender of a stream asked for token counts in it; `true` where the format always has them.
     pub include_usage: bool,
     /// What stands before the conversation.
-    pub system: Vec<Part>,
+    pub system: Parts,
     pub messages: Vec<Message>,
     pub tools: Vec<Tool>,
     pub tool_choice: Option<ToolChoice>,
@@ -39,9 +39,9 @@ pub struct Request {
     pub cache_key: Option<String>,
     /// Whether the provider should keep the reply for later requests.
     pub store: Option<bool>,
-    /// Members that only the format they came in knows, as they were sent. `null` members are left out.
+    /// Members that only the format they came in knows, as they were sent, by their path. `null` members are left out.
     pub extra: Map<String, Value>,
-    /// Members that reading could not keep, by their path: they change no reply, and are told to the sender.
+    /// Members that are known and change no reply, by their path: they are not kept, and are told to the sender.
     pub left_out: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ impl Request {
             model: model.into(),
             stream: false,
             include_usage: true,
-            system: Vec::new(),
+            system: Parts::new(),
             messages: Vec::new(),
             tools: Vec::new(),
             tool_choice: None,
@@ -82,7 +82,7 @@ pub struct Message {
     pub role: Role,
     /// Who of several participants it was.
     pub name: Option<String>,
-    pub parts: Vec<Part>,
+    pub parts: Parts,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,7 +237,7 @@ pub struct ToolCall {
 pub struct ToolResult {
     pub call_id: String,
     /// Texts, images and files.
-    pub content: Vec<Part>,
+    pub content: Parts,
     pub is_error: bool,
     pub cache: Option<Cache>,
 }

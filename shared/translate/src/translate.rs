@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::{
     Event, Format, Losses, Malformed, Reply, Request, Unreadable, Unsupported, anthropic_messages, bedrock_converse,
     google_gemini, ollama_chat, openai_chat, openai_responses,
+    unsaid::{self, Written},
 };
 
 /// What we call the reply to its caller.
@@ -66,13 +67,15 @@ pub fn read_reply(format: Format, body: &[u8]) -> Result<Reply, Unreadable> {
 }
 
 /// The whole reply for a caller; nothing in a format that no caller speaks.
-pub fn write_reply(format: Format, reply: Reply, request: &Request, stamp: &Stamp) -> Value {
-    match format {
+pub fn write_reply(format: Format, reply: Reply, request: &Request, stamp: &Stamp) -> Written {
+    let dropped = unsaid::unsaid(format, &reply, request);
+    let body = match format {
         Format::OpenaiChat => openai_chat::write_reply(reply, request, stamp),
         Format::OpenaiResponses => openai_responses::write_reply(reply, request, stamp),
         Format::AnthropicMessages => anthropic_messages::write_reply(reply, stamp),
         Format::GoogleGemini | Format::BedrockConverse | Format::OllamaChat => Value::Null,
-    }
+    };
+    Written { body, dropped }
 }
 
 /// Reads a provider's stream, one event after the other.
@@ -128,7 +131,8 @@ impl StreamReader {
     }
 }
 
-/// Writes a stream for a caller, as bytes of `text/event-stream`.
+/// Writes a stream for a caller, as bytes of `text/event-stream`. What the caller's format has no place for is left out:
+/// by then nothing can be told beside the stream.
 #[derive(Debug)]
 pub struct StreamWriter(WriterOf);
 

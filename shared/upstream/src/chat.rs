@@ -4,20 +4,16 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use llm_api_domain::{TokenUsage, WireFamily};
+use llm_api_domain::WireFamily;
 use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::{
     Api, Auth, Client, Endpoint, EventStream, UpstreamError, address,
     client::check_json,
-    convert,
+    convert::{self, Completion},
     framing::Framing,
     request::Request,
-    wire::{
-        anthropic, gemini,
-        openai::{Completion, CompletionError, Outline},
-    },
 };
 
 /// One thing to ask for.
@@ -51,39 +47,10 @@ impl fmt::Debug for Call<'_> {
 
 /// A successful answer.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for a request, and it is read at once")]
 pub enum Reply {
     Stream(EventStream),
-    Complete(Complete),
-}
-
-/// An answer that came whole.
-pub struct Complete {
-    /// What `body` is written in.
-    pub family: WireFamily,
-    /// The provider's own bytes.
-    pub body: Bytes,
-    /// The token counts in `body`.
-    pub usage: Option<TokenUsage>,
-    pub headers: HeaderMap,
-}
-
-impl Complete {
-    /// What the body says, with the finish reason in OpenAI's words.
-    ///
-    /// # Errors
-    /// [`UpstreamError::BadResponse`] when its first choice has no usable form.
-    pub fn completion(&self) -> Result<Completion, UpstreamError> {
-        completion(self.family, &self.body, None)
-    }
-}
-
-impl fmt::Debug for Complete {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Complete")
-            .field("family", &self.family)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
+    Complete(Completion),
 }
 
 /// A successful answer, as it came.
@@ -108,15 +75,13 @@ impl fmt::Debug for Whole {
 }
 
 impl Client {
-    /// Asks for a chat completion. Tries up to three times, but never again once the head of an answer has come.
+    /// Asks for a reply. Tries up to three times, but never again once the head of an answer has come.
     pub async fn chat(&self, call: Call<'_>) -> Result<Reply, UpstreamError> {
-        let (family, secret) = (call.family, call.auth.map(|auth| &auth.secret));
+        let Api::Reply(format) = call.api else { return Err(UpstreamError::not_callable()) };
+        let secret = call.auth.map(|auth| &auth.secret);
         match self.exchange(call).await? {
             Answer::Stream(stream) => Ok(Reply::Stream(stream)),
-            Answer::Whole(Whole { headers, body }) => {
-                let usage = usage(family, &body, secret)?;
-                Ok(Reply::Complete(Complete { family, body, usage, headers }))
-            }
+            Answer::Whole(whole) => Completion::read(format, &whole.body, secret).map(Reply::Complete),
         }
     }
 
@@ -165,43 +130,5 @@ fn unstreamed(body: &[u8], secret: Option<&SecretString>) -> UpstreamError {
             UpstreamError::from_error_body(body, secret)
         }
         _ => UpstreamError::bad("it came in one piece although a stream was asked for"),
-    }
-}
-
-/// The token counts of a whole answer, which must be one.
-fn usage(family: WireFamily, body: &[u8], secret: Option<&SecretString>) -> Result<Option<TokenUsage>, UpstreamError> {
-    match family {
-        // Without reading the text: it may pass through.
-        WireFamily::OpenaiChat | WireFamily::AzureOpenai => {
-            Outline::parse(body).map(|outline| outline.usage).map_err(|error| judge(error, body, secret))
-        }
-        WireFamily::AnthropicMessages
-        | WireFamily::GoogleGemini
-        | WireFamily::AmazonBedrock
-        | WireFamily::Unsupported => completion(family, body, secret).map(|completion| completion.usage),
-    }
-}
-
-fn completion(family: WireFamily, body: &[u8], secret: Option<&SecretString>) -> Result<Completion, UpstreamError> {
-    let completion = match family {
-        WireFamily::OpenaiChat | WireFamily::AzureOpenai => Completion::parse(body),
-        WireFamily::AnthropicMessages => anthropic::completion(body),
-        WireFamily::GoogleGemini => match gemini::Answer::parse(body) {
-            Ok(answer) => match answer.blocked() {
-                Some(error) => return Err(error),
-                None => answer.completion(),
-            },
-            Err(error) => Err(error),
-        },
-        WireFamily::AmazonBedrock => convert::bedrock::completion(body),
-        WireFamily::Unsupported => Err(CompletionError::NoChoices),
-    };
-    completion.map_err(|error| judge(error, body, secret))
-}
-
-fn judge(error: CompletionError, body: &[u8], secret: Option<&SecretString>) -> UpstreamError {
-    match error {
-        CompletionError::Provider => UpstreamError::from_error_body(body, secret),
-        CompletionError::NotJson | CompletionError::NoChoices => UpstreamError::bad(error.to_string()),
     }
 }

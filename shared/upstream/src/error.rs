@@ -4,6 +4,7 @@ use std::{error::Error as StdError, fmt, io, time::Duration};
 
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use llm_api_domain::Timestamp;
+use llm_api_translate::Unreadable;
 use secrecy::SecretString;
 
 use crate::{BlockedAddress, Detail, detail};
@@ -143,8 +144,17 @@ impl UpstreamError {
         matches!(self, Self::Failed { status: 503 | 529, .. })
     }
 
+    /// What an answer that gives no reply means. `secret` is what was sent with the request: it is taken out.
+    pub fn unreadable(error: Unreadable, data: &[u8], secret: Option<&SecretString>) -> Self {
+        match error {
+            Unreadable::Provider => Self::from_error_body(data, secret),
+            Unreadable::OtherForm(reason) => Self::bad(reason),
+            Unreadable::Blocked(reason) => Self::blocked(&reason),
+        }
+    }
+
     /// The provider's filter held the request back; its word for the reason.
-    pub fn blocked(reason: &str) -> Self {
+    fn blocked(reason: &str) -> Self {
         let message = format!("The provider blocked the request: {reason}");
         let code = Some("content_filter".to_owned());
         Self::Refused { status: 400, detail: Detail { message, code, ..Detail::default() } }

@@ -78,13 +78,10 @@ async fn a_completion_comes_back_whole_and_the_connection_is_kept() {
     let server = Server::start(vec![script]).await;
     let client = client();
     for _ in 0..2 {
-        let Ok(Reply::Complete(complete)) = ask(&client, &server.endpoint(), false).await else {
+        let Ok(Reply::Complete(completion)) = ask(&client, &server.endpoint(), false).await else {
             panic!("no completion")
         };
-        assert_eq!(complete.body, COMPLETION);
-        let completion = complete.completion().expect("a completion");
         assert_eq!((completion.text.as_str(), completion.model.as_deref()), ("Hi", Some("m-1")));
-        assert_eq!(complete.headers["content-type"], "application/json");
     }
     assert_eq!(server.connections(), 1);
     let request = &server.requests()[0];

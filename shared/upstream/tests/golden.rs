@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use llm_api_domain::WireFamily;
 use llm_api_upstream::{
-    Conversation, Step, StreamReader, Turn,
+    Api, Conversation, Step, StreamReader, Turn,
     sse::{EventSplitter, Tail},
     to_wire,
 };
@@ -133,7 +133,8 @@ fn each_family_gets_its_own_body() {
 
 /// The steps of a stream that comes in the given pieces, and whether it may end then.
 fn steps(family: WireFamily, pieces: &[&[u8]]) -> (Vec<Step>, bool) {
-    let (mut splitter, mut reader, mut steps) = (EventSplitter::new(1 << 20), StreamReader::new(family), Vec::new());
+    let Some(Api::Reply(format)) = Api::of_family(family) else { return Default::default() };
+    let (mut splitter, mut reader, mut steps) = (EventSplitter::new(1 << 20), StreamReader::new(format), Vec::new());
     for piece in pieces {
         splitter.push(Bytes::copy_from_slice(piece));
         while let Some(event) = splitter.next_event() {
@@ -141,7 +142,9 @@ fn steps(family: WireFamily, pieces: &[&[u8]]) -> (Vec<Step>, bool) {
         }
     }
     assert_eq!(splitter.finish(), Tail::Nothing);
-    (steps, reader.is_complete())
+    steps.extend(reader.end());
+    let is_complete = steps.iter().any(|step| step.is_last);
+    (steps, is_complete)
 }
 
 fn shown(steps: &[Step]) -> Value {

@@ -9,7 +9,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, Method, Request};
 use llm_api_domain::{OnDisconnect, Scope, UserId};
-use llm_api_storage::KeptReply;
+use llm_api_storage::{KeptAtMost, KeptReply};
 use tower::Service as _;
 
 use crate::{
@@ -70,6 +70,7 @@ pub struct AttendantConfig {
     pub max_body_bytes: usize,
     /// The longest that a call to a provider takes.
     pub longest_call: Duration,
+    pub kept_of_user: KeptAtMost,
 }
 
 /// Cheap to clone.
@@ -104,8 +105,8 @@ impl Wishes {
 
 impl Attendant {
     pub(crate) fn new(config: AttendantConfig) -> Self {
-        let AttendantConfig { auth, background, ready, max_body_bytes, longest_call } = config;
-        let keeper = Keeper::new(auth.store.clone(), auth.clock.clone(), max_body_bytes, longest_call);
+        let AttendantConfig { auth, background, ready, max_body_bytes, longest_call, kept_of_user } = config;
+        let keeper = Keeper::new(auth.store.clone(), auth.clock.clone(), max_body_bytes, longest_call, kept_of_user);
         Self { auth, background, ready, keeper }
     }
 

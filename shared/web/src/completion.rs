@@ -3,26 +3,28 @@
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use llm_api_relay::{CompletionCall, CompletionEvent, Relay, ServedBy, Subject, Wanted};
+use llm_api_relay::{CompletionCall, CompletionEvent, CompletionReply, Relay, ServedBy, Subject};
 use llm_api_translate::{Format, OnUnsupported};
-use llm_api_upstream::wire::RequestBody;
+use llm_api_upstream::wire::{RequestBody, Wanted};
 
-use crate::{
-    ApiError, HEARTBEAT, check_json, event_stream,
-    family::{error_object, name_request},
-};
+use crate::{ApiError, HEARTBEAT, check_json, event_stream, family::error_object};
 
 /// By which a client says what becomes of members that the provider cannot be given: `refuse` (the default) or `drop`.
 const UNSUPPORTED: &str = "x-llm-api-unsupported";
 /// What a provider of the caller's own format is to see of the caller's headers.
 const PASSED_ON: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
 
+/// The headers that change what a body asks for, in one order.
+pub(crate) fn meaning(headers: &HeaderMap) -> impl Iterator<Item = (&'static str, &HeaderValue)> {
+    let names = std::iter::once(UNSUPPORTED).chain(PASSED_ON);
+    names.flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)))
+}
+
 /// One of the compatible endpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint {
     /// As usage rows name it.
     pub name: &'static str,
-    pub format: Format,
     pub wanted: Wanted,
 }
 
@@ -33,7 +35,7 @@ impl Endpoint {
     /// 400 for a body that is no request, and for a header that says nothing known.
     pub fn read(self, subject: Subject, headers: &HeaderMap, body: &Bytes) -> Result<CompletionCall, ApiError> {
         check_json(body).map_err(ApiError::bad_request)?;
-        let body = RequestBody::parse(self.format, body)?;
+        let body = RequestBody::parse(self.wanted, body)?;
         let pass_on = PASSED_ON.into_iter().flat_map(|name| {
             let name = HeaderName::from_static(name);
             headers.get_all(&name).iter().map(move |value| (name.clone(), value.clone()))
@@ -41,7 +43,6 @@ impl Endpoint {
         Ok(CompletionCall {
             subject,
             endpoint: self.name,
-            wanted: self.wanted,
             body,
             on_unsupported: on_unsupported(headers)?,
             pass_on: pass_on.collect(),
@@ -57,20 +58,21 @@ impl Endpoint {
         body: &Bytes,
     ) -> Result<Response, ApiError> {
         let call = self.read(subject, headers, body)?;
-        let format = self.format;
-        let request_id = subject.request.to_string();
-        let told =
-            |response, served| told(response, served, (format == Format::AnthropicMessages).then_some(&request_id));
-        if self.wanted == Wanted::Reply && call.body.stream() {
-            let reply = relay.complete_stream(call).await?;
-            let has_failed = |event: &CompletionEvent| matches!(event, CompletionEvent::Failed { .. });
-            let response = event_stream(reply.content, has_failed, move |event| write(format, event));
-            return Ok(told(response, reply.served));
+        if !call.body.stream() {
+            return Ok(whole_reply(relay.complete(call).await?));
         }
-        let reply = relay.complete(call).await?;
-        let response = ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], reply.content);
-        Ok(told(response.into_response(), reply.served))
+        let format = call.body.format();
+        let reply = relay.complete_stream(call).await?;
+        let has_failed = |event: &CompletionEvent| matches!(event, CompletionEvent::Failed { .. });
+        let response = event_stream(reply.content, has_failed, move |event| write(format, event));
+        Ok(told(response, reply.served))
     }
+}
+
+/// The response that gives a reply in one piece.
+pub fn whole_reply(reply: CompletionReply<Bytes>) -> Response {
+    let response = ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], reply.content);
+    told(response.into_response(), reply.served)
 }
 
 fn on_unsupported(headers: &HeaderMap) -> Result<OnUnsupported, ApiError> {
@@ -94,10 +96,7 @@ fn write(format: Format, event: CompletionEvent) -> Bytes {
 }
 
 /// Says who served, and how: the vendors' formats have no field for it.
-fn told(mut response: Response, served: Option<ServedBy>, named: Option<&String>) -> Response {
-    if let Some(id) = named {
-        name_request(response.headers_mut(), id);
-    }
+fn told(mut response: Response, served: Option<ServedBy>) -> Response {
     let Some(ServedBy { provider, model, fallback_reason, dropped, headers: limits }) = served else {
         return response;
     };

@@ -159,7 +159,7 @@ impl Edge {
         let route = response.extensions_mut().remove::<MatchedPath>();
         let route_of_ours = response.extensions_mut().remove::<Route>().map(|Route(route)| route);
         let mut response = span.in_scope(|| write_error(response, family, id));
-        finish_headers(response.headers_mut(), id);
+        finish_headers(response.headers_mut(), id, family);
         let route = route.as_ref().map(MatchedPath::as_str).or(route_of_ours);
         let status = response.status();
         span.in_scope(|| tell(&watched, route, status));
@@ -251,11 +251,16 @@ fn write_error(mut response: Response, family: Family, id: RequestId) -> Respons
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where Anthropic's SDKs look for it.
+const ANTHROPICS_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-fn finish_headers(headers: &mut HeaderMap, id: RequestId) {
+fn finish_headers(headers: &mut HeaderMap, id: RequestId, family: Family) {
     let mut text = uuid::Uuid::encode_buffer();
     let text = id.as_uuid().hyphenated().encode_lower(&mut text);
     if let Ok(value) = HeaderValue::from_str(text) {
+        if family == Family::Anthropic {
+            headers.insert(ANTHROPICS_REQUEST_ID, value.clone());
+        }
         headers.insert(REQUEST_ID, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -105,7 +105,8 @@ impl ApiError {
     /// 409: it has succeeded, but its reply cannot be given again.
     pub(crate) fn idempotency_reply_not_kept(request: RequestId) -> Self {
         let message = format!(
-            "Request {request} with this Idempotency-Key has succeeded, but its reply is larger than 8 MiB and was not kept"
+            "Request {request} with this Idempotency-Key has succeeded, but its reply is not kept: it is larger than 8 MiB, or \
+             later ones have taken its room"
         );
         Self::coded(StatusCode::CONFLICT, "idempotency_reply_not_kept", message)
     }

@@ -1,7 +1,7 @@
 //! The API families: each has its own error body, made here from the same [`ApiError`].
 
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use llm_api_translate::Format;
 use serde_json::{Value, json};
 
@@ -60,17 +60,7 @@ pub(crate) fn render(parts: &Parts, family: Family, request_id: &str) -> Respons
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
-    if family == Family::Anthropic {
-        name_request(headers, request_id);
-    }
     response
-}
-
-/// Where Anthropic's SDKs look for the request's id.
-pub(crate) fn name_request(headers: &mut HeaderMap, request_id: &str) {
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(HeaderName::from_static("request-id"), id);
-    }
 }
 
 /// The `error` object of a vendor's format, as it stands in bodies and in streams.

@@ -17,10 +17,10 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 use llm_api_domain::{Clock, RequestId, UserId};
-use llm_api_storage::{Claim, Claimed, KeptReply, Store, StoreError};
+use llm_api_storage::{Claim, Claimed, KeptAtMost, KeptReply, Store, StoreError};
 use sha2::{Digest as _, Sha256};
 
-use crate::{ApiError, attendant::Ready, json::read_body};
+use crate::{ApiError, attendant::Ready, completion::meaning, json::read_body};
 use tee::tee;
 
 /// The longest key, in bytes.
@@ -85,12 +85,19 @@ pub(crate) struct Keeper {
     clock: Clock,
     max_body_bytes: usize,
     life: Duration,
+    kept_of_user: KeptAtMost,
     claims: Arc<AtomicU32>,
 }
 
 impl Keeper {
-    pub(crate) fn new(store: Store, clock: Clock, max_body_bytes: usize, longest_call: Duration) -> Self {
-        Self { store, clock, max_body_bytes, life: longest_call + SLACK, claims: Arc::default() }
+    pub(crate) fn new(
+        store: Store,
+        clock: Clock,
+        max_body_bytes: usize,
+        longest_call: Duration,
+        kept_of_user: KeptAtMost,
+    ) -> Self {
+        Self { store, clock, max_body_bytes, life: longest_call + SLACK, kept_of_user, claims: Arc::default() }
     }
 
     /// Reads a request whole: what it asks is a part of what it is.
@@ -104,12 +111,7 @@ impl Keeper {
         let body = read_body(&head.headers, body, self.max_body_bytes).await?;
         let request = head.extensions.get::<RequestId>().copied();
         let request = request.ok_or_else(|| ApiError::internal("a request came past the edge"))?;
-        let mut hash = Sha256::new();
-        for part in [head.method.as_str(), "\n", head.uri.path(), "\n"] {
-            hash.update(part);
-        }
-        hash.update(&body);
-        let (fingerprint, at) = (hash.finalize().into(), self.clock.now());
+        let (fingerprint, at) = (fingerprint(head, &body), self.clock.now());
         Ok(Asked { claim: Claim { user, key, fingerprint, request, at, life: self.life }, body })
     }
 
@@ -122,8 +124,8 @@ impl Keeper {
             tracing::warn!(%error, "expired idempotency keys could not be deleted yet");
         }
         // Made before it is known whether the key is ours: who leaves while it is claimed may have got it.
-        let keeping =
-            Keeping { store: self.store.clone(), clock: self.clock.clone(), claim: Some(asked.claim.clone()) };
+        let Self { store, clock, kept_of_user, .. } = self.clone();
+        let keeping = Keeping { store, clock, kept_of_user, claim: Some(asked.claim.clone()) };
         let ready = match keys.claim(&asked.claim).await {
             Ok(claimed) => ready(claimed),
             // Frozen a moment ago: what is there can be given again.
@@ -148,6 +150,23 @@ impl Keeper {
     }
 }
 
+/// What a repeated request has in common with the first, written as HTTP writes it: a header's value holds no line end, and an
+/// empty line parts the body from what stands before it.
+fn fingerprint(head: &request::Parts, body: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [head.method.as_str(), " ", head.uri.path(), "\n"] {
+        hash.update(part);
+    }
+    for (name, value) in meaning(&head.headers) {
+        for part in [name.as_bytes(), b": ", value.as_bytes(), b"\n"] {
+            hash.update(part);
+        }
+    }
+    hash.update(b"\n");
+    hash.update(body);
+    hash.finalize().into()
+}
+
 /// `None` when the key is the caller's.
 fn ready(claimed: Claimed) -> Option<Ready> {
     match claimed {
@@ -166,10 +185,16 @@ fn ready(claimed: Claimed) -> Option<Ready> {
 pub(crate) struct Keeping {
     store: Store,
     clock: Clock,
+    kept_of_user: KeptAtMost,
     claim: Option<Claim>,
 }
 
 impl Keeping {
+    /// The most bytes of a body that is kept.
+    fn largest(&self) -> usize {
+        usize::try_from(self.kept_of_user.bytes).unwrap_or(MAX_KEPT).min(MAX_KEPT)
+    }
+
     /// Keeps the reply once it has ended, if it is a good one; else the key is free again. One that is whole already is kept
     /// before its head goes out.
     pub(crate) async fn keep(self, mut response: Response) -> Response {
@@ -193,7 +218,7 @@ impl Keeping {
         let (head, body) = response.into_parts();
         match to_bytes(body, usize::MAX).await {
             Ok(whole) => {
-                let body = (whole.len() <= MAX_KEPT).then(|| whole.to_vec());
+                let body = (whole.len() <= self.largest()).then(|| whole.to_vec());
                 self.finish(&KeptReply { body, ..reply }).await;
                 Response::from_parts(head, Body::from(whole))
             }
@@ -207,7 +232,14 @@ impl Keeping {
     async fn finish(mut self, reply: &KeptReply) {
         let Some(claim) = &self.claim else { return };
         match self.store.idempotency_keys().finish(claim, reply, self.clock.now()).await {
-            Ok(true) => self.claim = None,
+            Ok(true) => {
+                let user = claim.user;
+                self.claim = None;
+                if let Err(error) = self.store.idempotency_keys().make_room(user, self.kept_of_user).await {
+                    // With the next reply it is made.
+                    tracing::warn!(%error, "a user's oldest kept replies could not be given up yet");
+                }
+            }
             Ok(false) => {
                 tracing::debug!("a reply came after its idempotency key had gone to another request");
                 self.claim = None;

@@ -3,6 +3,7 @@
 use llm_api_testkit::each_db;
 use serde_json::json;
 
+use super::routing::alias;
 use crate::families::{ANTHROPIC, OPENAI, start};
 
 const PATH: &str = "/v1/messages/count_tokens";
@@ -22,6 +23,14 @@ each_db! {
         let tokens = reply.json().await["input_tokens"].as_i64().expect("a count");
         assert!((5..=30).contains(&tokens), "{tokens}");
         assert_eq!(app.provider.requests().len(), before, "nobody was asked");
+
+        // Of a chain the first that can be asked decides.
+        alias(&app, &ada, "exact", json!({ "targets": ["groq:echo", "anthropic:echo", "openai:echo"] })).await;
+        alias(&app, &ada, "about", json!({ "targets": ["openai:echo", "anthropic:echo"] })).await;
+        let exact = app.post(PATH, &ada.token, body("exact")).await;
+        assert_eq!((exact.header("x-llm-api-estimated"), exact.header("x-llm-api-fallback")), ("", "not_configured"));
+        assert_eq!(exact.json().await, json!({ "input_tokens": 11 }));
+        assert_eq!(app.post(PATH, &ada.token, body("about")).await.header("x-llm-api-estimated"), "true");
 
         let refused = app.post(PATH, &ada.token, json!({ "model": "openai:echo", "messages": "x" })).await;
         assert_eq!(refused.status, 400);

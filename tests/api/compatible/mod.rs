@@ -4,6 +4,7 @@
 mod breaking;
 mod counting;
 mod embeddings;
+mod naming;
 mod passing;
 mod refusing;
 mod routing;

@@ -12,7 +12,7 @@ use crate::{
     usage_rows::{request_id, row_with},
 };
 
-async fn alias(app: &TestApp, person: &Person, name: &str, body: Value) {
+pub(super) async fn alias(app: &TestApp, person: &Person, name: &str, body: Value) {
     let path = format!("/v1/users/aliases/{name}");
     let reply = app.http().request(Method::PUT, &path).bearer(&person.token).json(body).send().await;
     let (status, text) = (reply.status, reply.text().await);

@@ -6,7 +6,6 @@ use super::{
     play::Play,
     wire::{PIECES, TEXT, Wire},
 };
-use crate::compatible::Caller;
 
 pub(super) const FAULTS: &[Fault] = &[
     ("bad UTF-8 in the text", |case| read(case, "rich", b"ri\xff\xfech")),

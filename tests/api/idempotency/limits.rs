@@ -15,7 +15,8 @@ use crate::{
 
 const DAY: Duration = Duration::from_hours(24);
 
-async fn kept(data: &OpenDatabase) -> String {
+/// The keys that stand in the database.
+pub(super) async fn kept(data: &OpenDatabase) -> String {
     data.query("SELECT key FROM idempotency_keys ORDER BY key").await.replace('\n', " ").trim().to_owned()
 }
 

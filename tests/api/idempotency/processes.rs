@@ -26,7 +26,7 @@ each_db! {
     async fn what_a_dead_process_has_claimed_is_free_after_its_longest_request(database: Database) {
         let (app, ada) = start(database).await;
         let body = hello("openai:echo");
-        let fingerprint = Sha256::digest(format!("POST\n{GENERATE}\n{body}")).into();
+        let fingerprint = Sha256::digest(format!("POST {GENERATE}\n\n{body}")).into();
         let user: UserId = ada.id.parse().expect("an id");
         let at = app.clock.now();
         // As a request of its own would claim it.

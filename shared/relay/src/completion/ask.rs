@@ -5,9 +5,9 @@ use std::time::Duration;
 use llm_api_domain::Timestamp;
 use llm_api_telemetry::Operation;
 use llm_api_translate::Format;
-use llm_api_upstream::{Answer, Call, UpstreamError};
+use llm_api_upstream::{Answer, Call, UpstreamError, wire::Wanted};
 
-use super::{CompletionCall, ServedBy, Wanted, asked::Asked, chain::Chain, headers};
+use super::{CompletionCall, ServedBy, asked::Asked, chain::Chain, headers};
 use crate::{
     Relay, RelayError, Target,
     meter::{Entry, Meter},
@@ -150,8 +150,8 @@ impl Relay {
 }
 
 fn entry(call: &CompletionCall) -> Entry {
-    let operation = match call.wanted {
-        Wanted::Reply | Wanted::TokenCount => Operation::Chat,
+    let operation = match call.body.wanted() {
+        Wanted::Reply(_) | Wanted::TokenCount => Operation::Chat,
         Wanted::Embeddings => Operation::Embeddings,
     };
     Entry { endpoint: call.endpoint, streamed: call.body.stream(), session: None, operation }

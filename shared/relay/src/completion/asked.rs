@@ -3,16 +3,16 @@
 use bytes::Bytes;
 use llm_api_domain::{ProviderId, Timestamp, WireFamily};
 use llm_api_translate::{
-    Format, Losses, Request, Stamp, Unreadable, embeddings, read_reply, read_request, write_reply, write_request,
+    Format, Losses, Request, Stamp, embeddings, read_reply, read_request, write_reply, write_request,
 };
 use llm_api_upstream::{
     Api, Endpoint, UpstreamError,
     convert::totals,
-    wire::{Outline, outline},
+    wire::{Outline, Wanted, outline},
 };
 use secrecy::SecretString;
 
-use super::{CompletionCall, Wanted};
+use super::CompletionCall;
 use crate::{Relay, RelayError, Target};
 
 /// The body for one target.
@@ -31,6 +31,8 @@ pub(crate) struct Asked {
 pub(super) struct Read {
     pub(super) body: Bytes,
     pub(super) outline: Outline,
+    /// What of it the caller's format has no place for.
+    pub(super) dropped: Vec<String>,
 }
 
 /// Models of OpenAI's that answer by the Responses API alone, by the beginnings of their names
@@ -42,10 +44,10 @@ impl Asked {
     /// # Errors
     /// [`RelayError::InvalidParameter`] where the provider cannot be asked this.
     pub(super) fn new(call: &CompletionCall, target: &Target, is_ollama: bool) -> Result<Self, RelayError> {
-        match call.wanted {
-            Wanted::Reply => Self::reply(call, target, is_ollama),
+        match call.body.wanted() {
+            Wanted::Reply(caller) => Self::reply(caller, call, target, is_ollama),
             Wanted::Embeddings => Self::embeddings(call, target),
-            Wanted::TokenCount => Ok(Self::passing(Api::CountTokens, call, target)),
+            Wanted::TokenCount => Self::token_count(call, target),
         }
     }
 
@@ -58,16 +60,15 @@ impl Asked {
         Self { api, body, request: None, hides_usage, dropped: Vec::new() }
     }
 
-    fn reply(call: &CompletionCall, target: &Target, is_ollama: bool) -> Result<Self, RelayError> {
-        let format = format_of(call, target, is_ollama)?;
-        if format == call.body.format() {
+    fn reply(caller: Format, call: &CompletionCall, target: &Target, is_ollama: bool) -> Result<Self, RelayError> {
+        let format = format_of(caller, target, is_ollama);
+        if format == caller {
             return Ok(Self::passing(Api::Reply(format), call, target));
         }
-        let request =
-            read_request(call.body.format(), call.body.bytes()).map_err(|malformed| RelayError::InvalidParameter {
-                parameter: malformed.param.unwrap_or_else(|| "body".to_owned()),
-                message: malformed.message,
-            })?;
+        let request = read_request(caller, call.body.bytes()).map_err(|malformed| RelayError::InvalidParameter {
+            parameter: malformed.param.unwrap_or_else(|| "body".to_owned()),
+            message: malformed.message,
+        })?;
         let mut losses = Losses::new(format, call.on_unsupported);
         let body = write_request(format, request.clone(), &target.model, &mut losses)
             .map_err(|error| RelayError::InvalidParameter { parameter: error.param, message: error.message })?;
@@ -75,6 +76,14 @@ impl Asked {
         let body = serde_json::to_vec(&body).unwrap_or_default().into();
         let dropped = losses.dropped().to_vec();
         Ok(Self { api: Api::Reply(format), body, request: Some(Box::new(request)), hides_usage: false, dropped })
+    }
+
+    fn token_count(call: &CompletionCall, target: &Target) -> Result<Self, RelayError> {
+        if target.family == WireFamily::AnthropicMessages {
+            return Ok(Self::passing(Api::CountTokens, call, target));
+        }
+        let message = format!("{} does not count the tokens of a prompt", target.provider);
+        Err(RelayError::InvalidParameter { parameter: "model".to_owned(), message })
     }
 
     fn embeddings(call: &CompletionCall, target: &Target) -> Result<Self, RelayError> {
@@ -125,17 +134,20 @@ impl Asked {
         if self.api == Api::BatchEmbedContents {
             let (reply, outline) = embeddings::from_google(&body, call.body.bytes(), &target.model)
                 .map(|reply| (reply, Outline::default()))
-                .map_err(|error| unreadable(error, &body, secret))?;
-            return Ok(Read { body: serde_json::to_vec(&reply).unwrap_or_default().into(), outline });
+                .map_err(|error| UpstreamError::unreadable(error, &body, secret))?;
+            let body = serde_json::to_vec(&reply).unwrap_or_default().into();
+            return Ok(Read { body, outline, dropped: Vec::new() });
         }
         let Some(request) = &self.request else {
             let outline = outline(self.api, &body, secret)?;
-            return Ok(Read { body, outline });
+            return Ok(Read { body, outline, dropped: Vec::new() });
         };
-        let reply = read_reply(self.format(), &body).map_err(|error| unreadable(error, &body, secret))?;
+        let reply =
+            read_reply(self.format(), &body).map_err(|error| UpstreamError::unreadable(error, &body, secret))?;
         let outline = Outline { usage: Some(totals(&reply.usage)), model: reply.model.clone() };
         let written = write_reply(call.body.format(), reply, request, &stamp(call, target, now));
-        Ok(Read { body: serde_json::to_vec(&written).unwrap_or_default().into(), outline })
+        let body = serde_json::to_vec(&written.body).unwrap_or_default().into();
+        Ok(Read { body, outline, dropped: written.dropped })
     }
 }
 
@@ -148,31 +160,20 @@ pub(super) fn stamp(call: &CompletionCall, target: &Target, now: Timestamp) -> S
     }
 }
 
-/// What an answer that gives no reply means.
-pub(super) fn unreadable(error: Unreadable, data: &[u8], secret: Option<&SecretString>) -> UpstreamError {
-    match error {
-        Unreadable::Provider => UpstreamError::from_error_body(data, secret),
-        Unreadable::OtherForm(reason) => UpstreamError::BadResponse { reason: reason.to_owned() },
-        Unreadable::Blocked(reason) => UpstreamError::blocked(&reason),
-    }
-}
-
 /// The format to ask in: the caller's own where the provider speaks it.
-fn format_of(call: &CompletionCall, target: &Target, is_ollama: bool) -> Result<Format, RelayError> {
-    let unsupported = || RelayError::UnsupportedProvider(target.provider.to_string());
-    let Api::Reply(format) = Api::of_family(target.family).ok_or_else(unsupported)? else { return Err(unsupported()) };
-    if format != Format::OpenaiChat {
-        return Ok(format);
+fn format_of(caller: Format, target: &Target, is_ollama: bool) -> Format {
+    if target.format != Format::OpenaiChat {
+        return target.format;
     }
-    let wants_responses = call.body.format() == Format::OpenaiResponses;
+    let wants_responses = caller == Format::OpenaiResponses;
     let only_responses = || RESPONSES_ONLY.iter().any(|prefix| target.model.starts_with(prefix));
     // Azure has it at its newer address alone.
     let speaks_responses = target.provider.speaks_responses()
         && (target.family != WireFamily::AzureOpenai || target.endpoint.is_azure_v1());
     if speaks_responses && (wants_responses || only_responses()) {
-        return Ok(Format::OpenaiResponses);
+        return Format::OpenaiResponses;
     }
-    Ok(if is_ollama { Format::OllamaChat } else { Format::OpenaiChat })
+    if is_ollama { Format::OllamaChat } else { Format::OpenaiChat }
 }
 
 impl Relay {

@@ -30,6 +30,11 @@ impl Chain {
         self.first.as_ref().filter(|_| self.left.is_empty() && self.context_target.is_none())
     }
 
+    /// Whether the provider of the first target counts the tokens of a prompt itself.
+    pub(super) fn counts_tokens(&self) -> bool {
+        self.first.as_ref().is_some_and(|target| target.family == WireFamily::AnthropicMessages)
+    }
+
     pub(super) fn take_first(&mut self) -> Option<Target> {
         self.first.take()
     }
@@ -107,12 +112,6 @@ impl Relay {
             return Box::pin(self.chain_of(user, alias.targets, alias.context_target)).await;
         }
         self.route_named(user, name, None).await.map(|target| Chain::of(user, target))
-    }
-
-    /// Whether the model's provider counts the tokens of a request itself.
-    pub async fn counts_tokens(&self, user: UserId, model: &str) -> Result<bool, RelayError> {
-        let chain = self.chain(user, model).await?;
-        Ok(chain.first.is_some_and(|target| target.family == WireFamily::AnthropicMessages))
     }
 
     /// Begins with the first target that the caller can use. When there is none, the first one's reason is told.

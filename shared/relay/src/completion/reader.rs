@@ -114,8 +114,10 @@ impl Reader {
 
 impl Translating {
     fn take(&mut self, name: Option<&str>, data: &[u8]) -> Result<Taken, UpstreamError> {
-        let events =
-            self.reader.read(name, data).map_err(|error| asked::unreadable(error, data, self.secret.as_ref()))?;
+        let events = self
+            .reader
+            .read(name, data)
+            .map_err(|error| UpstreamError::unreadable(error, data, self.secret.as_ref()))?;
         self.has_begun |= events.iter().any(|event| matches!(event, Event::Start { .. }));
         if !self.has_begun && events.contains(&Event::End) {
             return Err(no_reply());

@@ -400,6 +400,7 @@ pub static TABLES: &[Table] = &[
             time("created_at"),
             time("finished_at").or_null(),
             time("expires_at"),
+            int("kept_bytes"),
         ],
     ),
 ];

@@ -32,7 +32,8 @@ impl LambdaWatch {
         let mut process = Process::spawn(&script("cargo-lambda/run"), |command| {
             // What cargo tells a test of its own package would make it build anew what asks for that, such as ring.
             for (name, _) in std::env::vars_os() {
-                if name.to_string_lossy().starts_with("CARGO_") && name != "CARGO_HOME" {
+                let text = name.to_string_lossy();
+                if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"].iter().any(|told| text.starts_with(told)) {
                     command.env_remove(name);
                 }
             }

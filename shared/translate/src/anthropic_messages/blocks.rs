@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use super::{OWN, citation, identifier::call_id, input_of, map, object};
-use crate::{Cache, Format, Losses, Media, Part, Source, Text, ToolCall, ToolResult, Unsupported};
+use crate::{Cache, Format, Losses, Media, Part, Parts, Source, Text, ToolCall, ToolResult, Unsupported};
 
 const IMAGES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
@@ -14,19 +14,19 @@ pub(super) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    pub(super) fn list(&mut self, parts: Vec<Part>, path: &str) -> Result<Vec<Value>, Unsupported> {
+    pub(super) fn list(&mut self, parts: Parts) -> Result<Vec<Value>, Unsupported> {
         let mut blocks = Vec::with_capacity(parts.len());
-        for (at, part) in parts.into_iter().enumerate() {
-            blocks.extend(self.block(part, &format!("{path}.{at}"))?);
+        for (part, place) in parts {
+            blocks.extend(self.block(part, &place)?);
         }
         Ok(blocks)
     }
 
     fn block(&mut self, part: Part, path: &str) -> Result<Option<Value>, Unsupported> {
         match part {
-            Part::Text(text) => Ok(self.text(text)),
+            Part::Text(text) => Ok(self.text(text, path)),
             // What the model said instead of an answer is text that it said.
-            Part::Refusal(text) => Ok(self.text(Text { text, annotations: Vec::new(), cache: None })),
+            Part::Refusal(text) => Ok(self.text(Text { text, annotations: Vec::new(), cache: None }, path)),
             Part::Image(media) => self.image(media, path),
             Part::File(media) => self.document(media, path),
             Part::Audio(_) | Part::Video(_) => self.losses.cannot(path).map(|()| None),
@@ -42,7 +42,7 @@ impl Writer<'_> {
                 Ok(self.sealed(data).map(|data| object([("type", "redacted_thinking".into()), ("data", data)])))
             }
             Part::ToolCall(call) => Ok(Some(self.tool_use(call))),
-            Part::ToolResult(result) => self.tool_result(result, path).map(Some),
+            Part::ToolResult(result) => self.tool_result(result).map(Some),
             Part::Native { format: OWN, value } => Ok(Some(value)),
             Part::Native { .. } => self.losses.cannot(path).map(|()| None),
         }
@@ -57,7 +57,7 @@ impl Writer<'_> {
     }
 
     /// The API takes no text without a word in it.
-    fn text(&mut self, text: Text) -> Option<Value> {
+    fn text(&mut self, text: Text, path: &str) -> Option<Value> {
         let Text { text, annotations, cache } = text;
         if self.origin != OWN && text.trim().is_empty() {
             return None;
@@ -66,7 +66,7 @@ impl Writer<'_> {
         let named = annotations.len();
         let citations: Vec<_> = annotations.into_iter().filter_map(citation::for_provider).collect();
         if citations.len() < named {
-            self.losses.hint("annotations");
+            self.losses.hint_sources(path, self.origin);
         }
         if !citations.is_empty() {
             block.insert("citations".to_owned(), citations.into());
@@ -146,10 +146,10 @@ impl Writer<'_> {
         block.into()
     }
 
-    fn tool_result(&mut self, result: ToolResult, path: &str) -> Result<Value, Unsupported> {
+    fn tool_result(&mut self, result: ToolResult) -> Result<Value, Unsupported> {
         let ToolResult { call_id: id, content, is_error, cache } = result;
         let mut block = map([("type", "tool_result".into()), ("tool_use_id", call_id(id).into())]);
-        let content = self.list(content, &format!("{path}.content"))?;
+        let content = self.list(content)?;
         if !content.is_empty() {
             block.insert("content".to_owned(), short(content));
         }

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::object;
+use crate::fields::Fields;
 
 const WEB: &str = "web_search_result_location";
 const PLACES: [&str; 4] = [WEB, "char_location", "page_location", "content_block_location"];
@@ -30,6 +31,15 @@ pub(super) fn annotation(mut citation: Value, characters: usize) -> Value {
         ("encrypted_index", take("encrypted_index")),
     ]);
     object([("type", "url_citation".into()), ("url_citation", source)])
+}
+
+/// What of a caller's citation has a place in [`annotation`].
+pub(super) fn known(mut citation: Fields) -> Value {
+    if citation.text("type") != Some(WEB) {
+        return citation.into_value();
+    }
+    let names = ["type", "cited_text", "encrypted_index", "title", "url"];
+    names.into_iter().filter_map(|name| Some((name.to_owned(), citation.take(name)?))).collect()
 }
 
 /// For a provider: nothing where Anthropic did not make it, for it takes no other.

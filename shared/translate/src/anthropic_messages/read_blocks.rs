@@ -1,39 +1,39 @@
 //! Content blocks, as a caller sends them.
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
-use super::{
-    OWN, SEAL_OF_CALL, arguments_of, citation,
-    members::{Members, wrong},
-};
-use crate::{Cache, Malformed, Media, Part, Signature, Source, Text, Thinking, ToolCall, ToolResult};
+use super::{OWN, SEAL_OF_CALL, arguments_of, citation};
+use crate::{Malformed, Media, Part, Parts, Signature, Source, Text, Thinking, ToolCall, ToolResult, fields::Fields};
 
 /// A text, or a list of blocks.
-pub(super) fn content(value: Value, path: &str) -> Result<Vec<Part>, Malformed> {
-    match value {
-        Value::String(text) => Ok(vec![Part::text(text)]),
-        Value::Array(blocks) => list(blocks, path),
-        _ => Err(wrong(path.to_owned(), "a string or a list of content blocks")),
+pub(super) fn content(owner: &mut Fields, name: &str) -> Result<Parts, Malformed> {
+    match owner.peek(name) {
+        Some(Value::String(_)) => Ok(Parts::one(Part::text(owner.required_string(name)?), owner.path(name))),
+        Some(Value::Array(_)) => list(owner.objects(name)?),
+        Some(_) => Err(owner.wrong(name, "a string or a list of content blocks")),
+        None => owner.required(name).map(|_| Parts::new()),
     }
 }
 
-fn list(blocks: Vec<Value>, path: &str) -> Result<Vec<Part>, Malformed> {
-    let mut parts = Vec::with_capacity(blocks.len());
-    for (at, block) in blocks.into_iter().enumerate() {
-        push(&mut parts, part(block, format!("{path}.{at}"))?);
+fn list(blocks: Vec<Fields>) -> Result<Parts, Malformed> {
+    let mut parts = Parts::new();
+    for block in blocks {
+        let place = block.place().to_owned();
+        push(&mut parts, part(block)?, place);
     }
     Ok(parts)
 }
 
 /// Appends a part; a seal that was written before a call for want of a place in it goes back there.
-pub(super) fn push(parts: &mut Vec<Part>, mut part: Part) {
-    if let Part::ToolCall(call) = &mut part {
-        let seal = parts.pop_if(|last| matches!(last, Part::RedactedThinking(seal) if of_call(seal).is_some()));
-        if let Some(Part::RedactedThinking(seal)) = seal {
-            call.signature = of_call(&seal);
-        }
+pub(super) fn push(parts: &mut Parts, mut part: Part, place: String) {
+    if let Part::ToolCall(call) = &mut part
+        && let Some(Part::RedactedThinking(seal)) = parts.last()
+        && let Some(seal) = of_call(seal)
+    {
+        call.signature = Some(seal);
+        parts.pop();
     }
-    parts.push(part);
+    parts.push(part, place);
 }
 
 fn of_call(seal: &Signature) -> Option<Signature> {
@@ -41,20 +41,32 @@ fn of_call(seal: &Signature) -> Option<Signature> {
     Some(Signature::read_from(OWN, text))
 }
 
-pub(super) fn part(block: Value, path: String) -> Result<Part, Malformed> {
-    let Value::Object(map) = &block else { return Err(wrong(path, "an object")) };
-    let kind = map.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if kind.is_empty() {
-        return Err(wrong(format!("{path}.type"), "the type of a content block"));
+pub(super) fn part(mut block: Fields) -> Result<Part, Malformed> {
+    let kind = block.text("type").unwrap_or_default().to_owned();
+    let of_source = |known: &[&str]| {
+        let kind = block.peek("source").and_then(|source| source.get("type")).and_then(Value::as_str);
+        kind.is_none_or(|kind| known.contains(&kind))
+    };
+    let is_neutral = match kind.as_str() {
+        "" => return Err(block.wrong("type", "the type of a content block")),
+        "image" => of_source(&["base64", "url", "file"]),
+        "document" => of_source(&["base64", "url", "file", "text"]),
+        "text" | "thinking" | "redacted_thinking" | "tool_use" | "tool_result" => true,
+        _ => false,
+    };
+    if !is_neutral {
+        return Ok(Part::Native { format: OWN, value: block.into_value() });
     }
-    if !is_neutral(&kind, map) {
-        return Ok(Part::Native { format: OWN, value: block });
-    }
-    let mut block = Members::of(block, path)?;
+    block.forget(&["type"]);
     match kind.as_str() {
         "text" => text(&mut block).map(Part::Text),
         "image" => media(&mut block).map(Part::Image),
-        "document" => media(&mut block).map(Part::File),
+        "document" => {
+            // Whether places in it are to be cited.
+            block.forget_in("citations", "enabled", |enabled| *enabled == json!(false));
+            let name = block.string("title")?;
+            media(&mut block).map(|media| Part::File(Media { name, ..media }))
+        }
         "thinking" => {
             let signature = block.string("signature")?.filter(|seal| !seal.is_empty());
             let signature = signature.map(|seal| Signature::read_from(OWN, &seal));
@@ -66,52 +78,18 @@ pub(super) fn part(block: Value, path: String) -> Result<Part, Malformed> {
     }
 }
 
-/// Whether the neutral form has a place for all that the block says.
-fn is_neutral(kind: &str, block: &Map<String, Value>) -> bool {
-    let of_source = |known: &[&str]| {
-        let kind = block.get("source").and_then(|source| source.get("type")).and_then(Value::as_str);
-        kind.is_none_or(|kind| known.contains(&kind))
-    };
-    let known: &[&str] = match kind {
-        "text" => &["text", "citations"],
-        "image" if of_source(&["base64", "url", "file"]) => &["source"],
-        "document" if of_source(&["base64", "url", "file", "text"]) => &["source", "title"],
-        "thinking" => &["thinking", "signature"],
-        "redacted_thinking" => &["data"],
-        "tool_use" => &["id", "name", "input"],
-        "tool_result" => &["tool_use_id", "content", "is_error"],
-        _ => return false,
-    };
-    block.iter().all(|(name, value)| {
-        let says_nothing = match name.as_str() {
-            "type" | "cache_control" => true,
-            // Of a document: whether places in it are to be cited.
-            "citations" if kind == "document" => value.get("enabled").and_then(Value::as_bool) == Some(false),
-            "caller" => value.get("type").and_then(Value::as_str) == Some("direct"),
-            _ => false,
-        };
-        says_nothing || value.is_null() || known.contains(&name.as_str())
-    })
-}
-
-fn text(block: &mut Members) -> Result<Text, Malformed> {
+fn text(block: &mut Fields) -> Result<Text, Malformed> {
     let text = block.required_string("text")?;
-    let citations = block.list("citations")?;
+    let citations = block.objects("citations")?;
     let characters = if citations.is_empty() { 0 } else { text.chars().count() };
-    Ok(Text {
-        annotations: citations.into_iter().map(|cited| citation::annotation(cited, characters)).collect(),
-        cache: cache(block)?,
-        text,
-    })
+    let annotation = |cited: Fields| citation::annotation(citation::known(cited), characters);
+    Ok(Text { annotations: citations.into_iter().map(annotation).collect(), cache: block.cache_control()?, text })
 }
 
-fn media(block: &mut Members) -> Result<Media, Malformed> {
-    let name = block.string("title")?;
-    let cache = cache(block)?;
-    let path = block.at("source");
-    let mut source = Members::of(block.required("source")?, path)?;
-    let kind = source.required_string("type")?;
-    let read = match kind.as_str() {
+fn media(block: &mut Fields) -> Result<Media, Malformed> {
+    let cache = block.cache_control()?;
+    let mut source = block.required_object("source")?;
+    let read = match source.required_string("type")?.as_str() {
         "base64" => {
             Source::Inline { media_type: source.required_string("media_type")?, data: source.required_string("data")? }
         }
@@ -123,40 +101,25 @@ fn media(block: &mut Members) -> Result<Media, Malformed> {
             Source::Text(source.required_string("data")?)
         }
     };
-    source.nothing_else()?;
-    Ok(Media { source: read, name, detail: None, cache })
+    Ok(Media { cache, ..Media::new(read) })
 }
 
-fn tool_use(block: &mut Members) -> Result<ToolCall, Malformed> {
-    let arguments = match block.required("input")? {
-        Value::Object(input) => arguments_of(input),
-        _ => return Err(block.wrong("input", "an object")),
-    };
+fn tool_use(block: &mut Fields) -> Result<ToolCall, Malformed> {
+    block.forget_in("caller", "type", |kind| kind == "direct");
     Ok(ToolCall {
+        arguments: arguments_of(block.required_map("input")?),
         id: block.required_string("id")?,
         name: block.required_string("name")?,
-        arguments,
         signature: None,
-        cache: cache(block)?,
+        cache: block.cache_control()?,
     })
 }
 
-fn tool_result(block: &mut Members) -> Result<ToolResult, Malformed> {
-    let path = block.at("content");
-    let parts = block.take("content").map(|value| content(value, &path)).transpose()?.unwrap_or_default();
+fn tool_result(block: &mut Fields) -> Result<ToolResult, Malformed> {
     Ok(ToolResult {
+        content: if block.has("content") { content(block, "content")? } else { Parts::new() },
         call_id: block.required_string("tool_use_id")?,
-        content: parts,
         is_error: block.boolean("is_error")?.unwrap_or(false),
-        cache: cache(block)?,
+        cache: block.cache_control()?,
     })
-}
-
-/// `cache_control`. It is of one type so far; members that we do not know are hints for the provider's cache alone.
-pub(super) fn cache(owner: &mut Members) -> Result<Option<Cache>, Malformed> {
-    let Some(mut cache) = owner.object("cache_control")? else { return Ok(None) };
-    match cache.required_string("type")?.as_str() {
-        "ephemeral" => Ok(Some(Cache { ttl: cache.string("ttl")? })),
-        _ => Err(cache.wrong("type", "`ephemeral`")),
-    }
 }

@@ -129,7 +129,7 @@ impl Writer<'_> {
     ) -> Result<(), Unsupported> {
         for (name, value) in extra {
             if self.origin == OWN {
-                merge(body, name, value);
+                extra::put_back(body, &name, value, self.losses);
             } else if name == "thinking" && is_thinking(&value) && !body.contains_key("thinking") {
                 body.insert(name, value);
             } else {
@@ -145,20 +145,5 @@ fn is_thinking(value: &Value) -> bool {
         Some("enabled") => value.get("budget_tokens").is_some_and(Value::is_i64),
         Some("adaptive" | "disabled") => true,
         _ => false,
-    }
-}
-
-/// What was left of an object joins what was read of it.
-fn merge(body: &mut Map<String, Value>, name: String, value: Value) {
-    match (body.get_mut(&name), value) {
-        (Some(Value::Object(there)), Value::Object(rest)) => {
-            for (name, value) in rest {
-                there.entry(name).or_insert(value);
-            }
-        }
-        (Some(_), _) => {}
-        (None, value) => {
-            body.insert(name, value);
-        }
     }
 }

@@ -60,7 +60,7 @@ impl StreamReader {
                 }
             }
             "content_block_start" => self.start(event.index, event.content_block.unwrap_or_default(), &mut out)?,
-            "content_block_delta" => self.delta(event.index, event.delta.unwrap_or_default(), &mut out),
+            "content_block_delta" => self.delta(event.index, event.delta.unwrap_or_default(), &mut out)?,
             "content_block_stop" => self.stop(event.index, &mut out),
             "message_delta" => {
                 if let Some(counts) = event.usage {
@@ -133,7 +133,25 @@ impl StreamReader {
         Ok(())
     }
 
-    fn delta(&mut self, at: usize, delta: Delta, out: &mut Vec<Event>) {
+    /// Servers that imitate the API leave the beginnings of blocks out: what says all by itself is taken without one.
+    fn begin(&mut self, at: usize, delta: &str) -> Result<(), Unreadable> {
+        if self.open.contains_key(&at) {
+            return Ok(());
+        }
+        let block = match delta {
+            "text_delta" => Block::Text { characters: 0, citations: Vec::new() },
+            "thinking_delta" => Block::Thinking,
+            "input_json_delta" => {
+                return Err(Unreadable::OtherForm("the stream has a piece of a call that never began"));
+            }
+            _ => return Ok(()),
+        };
+        self.open.insert(at, block);
+        Ok(())
+    }
+
+    fn delta(&mut self, at: usize, delta: Delta, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        self.begin(at, &delta.kind)?;
         let Delta { kind, text, thinking, signature, partial_json, citation, rest, .. } = delta;
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         match (self.open.get_mut(&at), kind.as_str()) {
@@ -159,6 +177,7 @@ impl StreamReader {
             // Kinds that are new.
             _ => {}
         }
+        Ok(())
     }
 
     fn stop(&mut self, at: usize, out: &mut Vec<Event>) {

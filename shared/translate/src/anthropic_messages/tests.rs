@@ -27,9 +27,9 @@ fn asking(origin: Format) -> Request {
 }
 
 fn user(parts: Vec<crate::Part>) -> crate::Message {
-    crate::Message { role: crate::Role::User, name: None, parts }
+    crate::Message { role: crate::Role::User, name: None, parts: parts.into() }
 }
 
 fn assistant(parts: Vec<crate::Part>) -> crate::Message {
-    crate::Message { role: crate::Role::Assistant, name: None, parts }
+    crate::Message { role: crate::Role::Assistant, name: None, parts: parts.into() }
 }

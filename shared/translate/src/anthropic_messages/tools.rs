@@ -2,45 +2,42 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    OWN,
-    blocks::cache_control,
-    members::Members,
-    object, read_blocks,
-    read_request::{Choice, only_objects},
-    schema,
+use super::{OWN, blocks::cache_control, object, schema};
+use crate::{
+    Format, Function, Losses, Malformed, Member, Request, Tool, ToolChoice, Unsupported, fields::Fields,
+    member::of_function,
 };
-use crate::{Format, Function, Losses, Malformed, Member, Tool, ToolChoice, Unsupported};
-
-/// A caller's. The provider's own tools, and functions with members that no other format has a place for, stay as they
-/// are.
-pub(super) fn read(list: Vec<Value>) -> Result<Vec<Tool>, Malformed> {
-    only_objects(&list, "tools")?;
-    list.into_iter().enumerate().map(|(at, tool)| read_one(tool, at)).collect()
-}
 
 /// How pieces of the input are cut in a stream: it changes nothing in what is said.
 const CUTTING: &str = "eager_input_streaming";
 
-/// Members of functions that are not kept.
-pub(super) fn left_out(list: &[Value]) -> Vec<String> {
-    let asks = |tool: &Value| tool.get(CUTTING) == Some(&Value::Bool(true));
-    let asking = list.iter().enumerate().filter(|(_, tool)| asks(tool));
-    asking.map(|(at, _)| format!("tools.{at}.{CUTTING}")).collect()
+/// A caller's tools, and which of them must be called.
+pub(super) fn read(body: &mut Fields, request: &mut Request) -> Result<(), Malformed> {
+    for tool in body.objects("tools")? {
+        request.tools.push(read_one(tool, &mut request.left_out)?);
+    }
+    if let Some(choice) = body.object("tool_choice")? {
+        read_choice(choice, request)?;
+    }
+    Ok(())
 }
 
-fn read_one(mut tool: Value, at: usize) -> Result<Tool, Malformed> {
-    if let Value::Object(members) = &mut tool {
-        if !is_function(members) {
-            return Ok(Tool::Native(tool));
-        }
-        members.shift_remove(CUTTING);
+fn read_one(mut tool: Fields, left_out: &mut Vec<String>) -> Result<Tool, Malformed> {
+    // The provider's own tools are told by their type; tools in another provider's words have nothing of ours.
+    let is_own = tool.peek("type").is_none_or(|kind| kind == "custom");
+    if !is_own || !(tool.has("name") || tool.has("input_schema")) {
+        return Ok(Tool::Native(tool.into_value()));
     }
-    let mut tool = Members::of(tool, format!("tools.{at}"))?;
-    let Value::Object(mut parameters) = tool.required("input_schema")? else {
-        return Err(tool.wrong("input_schema", "a JSON schema of an object"));
-    };
-    let examples = tool.list("input_examples")?;
+    tool.forget(&["type"]);
+    tool.forget_where("defer_loading", |later| later == false);
+    tool.forget_where("allowed_callers", |callers| {
+        callers.as_array().is_some_and(|callers| callers.iter().all(|caller| caller == "direct"))
+    });
+    if tool.boolean(CUTTING)? == Some(true) {
+        left_out.push(tool.path(CUTTING));
+    }
+    let mut parameters = tool.required_map("input_schema")?;
+    let examples = tool.list("input_examples")?.unwrap_or_default();
     if !examples.is_empty() {
         parameters.entry("examples").or_insert(examples.into());
     }
@@ -49,34 +46,26 @@ fn read_one(mut tool: Value, at: usize) -> Result<Tool, Malformed> {
         description: tool.string("description")?,
         parameters: Some(parameters.into()),
         strict: tool.boolean("strict")?,
-        cache: read_blocks::cache(&mut tool)?,
+        cache: tool.cache_control()?,
     }))
 }
 
-fn is_function(tool: &Map<String, Value>) -> bool {
-    tool.iter().all(|(name, value)| match name.as_str() {
-        _ if value.is_null() => true,
-        "type" => value == "custom",
-        "allowed_callers" => value.as_array().is_some_and(|callers| callers.iter().all(|caller| caller == "direct")),
-        "defer_loading" => value == false,
-        name => ["name", "description", "input_schema", "cache_control", "strict", CUTTING, "input_examples"]
-            .contains(&name),
-    })
-}
-
-pub(super) fn read_choice(choice: Value) -> Result<Choice, Malformed> {
-    let whole = choice.clone();
-    let mut choice = Members::of(choice, "tool_choice")?;
-    let parallel = choice.boolean("disable_parallel_tool_use")?.map(|is_disabled| !is_disabled);
-    let read = match choice.required_string("type")?.as_str() {
+fn read_choice(mut choice: Fields, request: &mut Request) -> Result<(), Malformed> {
+    let read = match choice.kind()?.as_str() {
         "auto" => ToolChoice::Auto,
         "any" => ToolChoice::Required,
         "none" => ToolChoice::None,
         "tool" => ToolChoice::Function(choice.required_string("name")?),
-        _ => return Ok((Some(ToolChoice::Native(whole)), None)),
+        _ => {
+            request.tool_choice = Some(ToolChoice::Native(choice.into_value()));
+            return Ok(());
+        }
     };
-    choice.nothing_else()?;
-    Ok((Some(read), parallel))
+    choice.forget(&["type"]);
+    request.tool_choice = Some(read);
+    let is_disabled = choice.boolean("disable_parallel_tool_use")?;
+    request.parallel_tool_calls = is_disabled.map(|is_disabled| !is_disabled);
+    Ok(())
 }
 
 /// Puts `tools` and `tool_choice` into a body for a provider.
@@ -132,7 +121,7 @@ impl Writer<'_> {
         schema.entry("type").or_insert("object".into());
         let mut schema = Value::Object(schema);
         if self.origin != OWN && strict == Some(true) {
-            let param = format!("{}.{at}.strict", Member::Tools.name(self.origin));
+            let param = of_function(self.origin, at, "strict");
             let given = schema.clone();
             let fitted = schema::fit(&mut schema);
             if self.cannot_follow_schemas || fitted.is_open {

@@ -9,7 +9,7 @@ use super::{
     thinking::{self, Plan, Surroundings},
     tools,
 };
-use crate::{Format, Losses, Member, Message, Part, ReplyFormat, Request, Role, ToolChoice, Unsupported};
+use crate::{Format, Losses, Member, Message, Part, Parts, ReplyFormat, Request, Role, ToolChoice, Unsupported};
 
 pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) -> Result<Value, Unsupported> {
     let Request {
@@ -209,32 +209,30 @@ struct Conversation<'a> {
 impl Conversation<'_> {
     fn write(
         &mut self,
-        system: Vec<Part>,
+        system: Parts,
         messages: Vec<Message>,
         body: &mut Map<String, Value>,
     ) -> Result<(), Unsupported> {
-        let mut leading = self.instructions(system, "system")?;
+        let mut leading = self.instructions(system)?;
         let mut turns: Vec<(Role, Vec<Value>)> = Vec::new();
-        let mut rest = messages.into_iter().enumerate().peekable();
-        let list = if self.origin == Format::OpenaiResponses { "input" } else { "messages" };
-        while let Some((at, Message { role, name, parts })) = rest.next() {
-            let path = format!("{list}.{at}");
+        let mut rest = messages.into_iter().peekable();
+        while let Some(Message { role, name, parts }) = rest.next() {
+            let item = parts.item();
             if name.is_some() {
-                self.losses.hint(&format!("{path}.name"));
+                self.losses.hint_name(item.as_deref());
             }
-            let content = format!("{path}.content");
             if role != Role::System {
-                let blocks = blocks::Writer { origin: self.origin, losses: self.losses }.list(parts, &content)?;
+                let blocks = blocks::Writer { origin: self.origin, losses: self.losses }.list(parts)?;
                 join(&mut turns, role, blocks);
                 continue;
             }
-            let blocks = self.instructions(parts, &content)?;
+            let blocks = self.instructions(parts)?;
             let before = turns.last().map(|(role, _)| *role);
-            let after = rest.peek().map(|(_, message)| message.role);
+            let after = rest.peek().map(|message| message.role);
             if self.may_stand(before, after) {
                 join(&mut turns, role, blocks);
             } else {
-                self.losses.hint(&path);
+                self.losses.hint(item.as_deref().unwrap_or(Member::Messages.name(self.origin)));
                 leading.extend(blocks);
             }
         }
@@ -258,15 +256,15 @@ impl Conversation<'_> {
                 && matches!(after, None | Some(Role::Assistant | Role::System))
     }
 
-    fn instructions(&mut self, parts: Vec<Part>, path: &str) -> Result<Vec<Value>, Unsupported> {
-        let mut texts = Vec::with_capacity(parts.len());
-        for (at, part) in parts.into_iter().enumerate() {
+    fn instructions(&mut self, parts: Parts) -> Result<Vec<Value>, Unsupported> {
+        let mut texts = Parts::new();
+        for (part, place) in parts {
             match part {
-                Part::Text(_) | Part::Native { format: OWN, .. } => texts.push(part),
-                _ => self.losses.cannot_because(&format!("{path}.{at}"), "instructions are text")?,
+                Part::Text(_) | Part::Native { format: OWN, .. } => texts.push(part, place),
+                _ => self.losses.cannot_because(&place, "instructions are text")?,
             }
         }
-        blocks::Writer { origin: self.origin, losses: self.losses }.list(texts, path)
+        blocks::Writer { origin: self.origin, losses: self.losses }.list(texts)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     media::{self, Kind},
 };
 use crate::{
-    Cache, Format, Losses, Media, Member, Message, Part, Role, Source, Text, Thinking, ToolCall, ToolResult,
+    Cache, Format, Losses, Media, Member, Message, Part, Parts, Role, Source, Text, Thinking, ToolCall, ToolResult,
     Unsupported, call,
 };
 
@@ -39,12 +39,13 @@ impl<'a> Conversation<'a> {
         Self { origin, family, losses, document_names: HashSet::new(), called: BTreeSet::new() }
     }
 
-    pub(super) fn write(mut self, system: Vec<Part>, messages: Vec<Message>) -> Result<Said, Unsupported> {
+    pub(super) fn write(mut self, system: Parts, messages: Vec<Message>) -> Result<Said, Unsupported> {
         let mut system = self.system(system)?;
         let mut turns: Vec<(&'static str, Vec<Value>)> = Vec::new();
         for Message { role, name, parts } in messages {
+            let item = parts.item();
             if name.is_some() {
-                self.losses.hint("messages.name");
+                self.losses.hint_name(item.as_deref());
             }
             let role = match role {
                 Role::User => "user",
@@ -52,14 +53,14 @@ impl<'a> Conversation<'a> {
                 Role::System if self.origin == OWN => "system",
                 // Few models know instructions in the middle: all of them stand before the conversation.
                 Role::System => {
-                    self.losses.hint(self.place());
+                    self.losses.hint(item.as_deref().unwrap_or(Member::Messages.name(self.origin)));
                     system.extend(self.system(parts)?);
                     continue;
                 }
             };
             let mut blocks = Vec::with_capacity(parts.len());
-            for part in parts {
-                self.part(role, part, &mut blocks)?;
+            for (part, place) in parts {
+                self.part(role, part, &place, &mut blocks)?;
             }
             match turns.last_mut() {
                 Some((last, earlier)) if *last == role => earlier.append(&mut blocks),
@@ -74,52 +75,46 @@ impl<'a> Conversation<'a> {
         Ok(Said { system, messages: turns.into_iter().map(message).collect(), called: self.called })
     }
 
-    /// What the sender calls the list of messages.
-    fn place(&self) -> &'static str {
-        if self.origin == Format::OpenaiResponses { "input" } else { "messages" }
-    }
-
-    fn system(&mut self, parts: Vec<Part>) -> Result<Vec<Value>, Unsupported> {
-        let name = Member::System.name(self.origin);
+    fn system(&mut self, parts: Parts) -> Result<Vec<Value>, Unsupported> {
         let mut blocks = Vec::with_capacity(parts.len());
-        for part in parts {
+        for (part, place) in parts {
             match part {
-                Part::Text(text) => self.text(text, &mut blocks),
+                Part::Text(text) => self.text(text, &place, &mut blocks),
                 Part::Native { format: OWN, value } => blocks.push(value),
-                _ => self.losses.cannot_because(name, "Amazon Bedrock's system prompts are text alone")?,
+                _ => self.losses.cannot_because(&place, "Amazon Bedrock's system prompts are text alone")?,
             }
         }
         Ok(blocks)
     }
 
-    fn part(&mut self, role: &str, part: Part, blocks: &mut Vec<Value>) -> Result<(), Unsupported> {
+    fn part(&mut self, role: &str, part: Part, place: &str, blocks: &mut Vec<Value>) -> Result<(), Unsupported> {
         match part {
-            Part::Text(text) => self.text(text, blocks),
-            Part::Refusal(text) => self.text(Text { text, annotations: Vec::new(), cache: None }, blocks),
-            Part::Image(image) => self.media(Kind::Image, role, image, blocks)?,
-            Part::File(file) => self.media(file_kind(&file), role, file, blocks)?,
-            Part::Audio(audio) => self.media(Kind::Audio, role, audio, blocks)?,
-            Part::Video(video) => self.media(Kind::Video, role, video, blocks)?,
+            Part::Text(text) => self.text(text, place, blocks),
+            Part::Refusal(text) => self.text(Text { text, annotations: Vec::new(), cache: None }, place, blocks),
+            Part::Image(image) => self.media(Kind::Image, role, (image, place), blocks)?,
+            Part::File(file) => self.media(file_kind(&file), role, (file, place), blocks)?,
+            Part::Audio(audio) => self.media(Kind::Audio, role, (audio, place), blocks)?,
+            Part::Video(video) => self.media(Kind::Video, role, (video, place), blocks)?,
             Part::Thinking(thinking) => self.thinking(thinking, blocks),
             Part::RedactedThinking(seal) => match seal.for_format(OWN) {
                 Some(value) => blocks.push(json!({"reasoningContent": {"redactedContent": value}})),
                 None => self.losses.hint("thinking"),
             },
-            Part::ToolCall(call) => self.call(call, blocks)?,
+            Part::ToolCall(call) => self.call(call, place, blocks)?,
             Part::ToolResult(result) => self.result(result, blocks)?,
             Part::Native { format: OWN, value } => blocks.push(value),
             Part::Native { format, .. } => {
-                let reason = format!("it has a part that only {format} knows");
-                self.losses.cannot_because(self.place(), &reason)?;
+                let reason = format!("only {format} knows such a part");
+                self.losses.cannot_because(place, &reason)?;
             }
         }
         Ok(())
     }
 
     /// Empty texts are refused by the service, and say nothing.
-    fn text(&mut self, Text { text, annotations, cache }: Text, blocks: &mut Vec<Value>) {
+    fn text(&mut self, Text { text, annotations, cache }: Text, place: &str, blocks: &mut Vec<Value>) {
         if !annotations.is_empty() {
-            self.losses.hint("annotations");
+            self.losses.hint_sources(place, self.origin);
         }
         if !text.trim().is_empty() {
             blocks.push(json!({ "text": text }));
@@ -135,15 +130,21 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn media(&mut self, kind: Kind, role: &str, mut media: Media, blocks: &mut Vec<Value>) -> Result<(), Unsupported> {
+    fn media(
+        &mut self,
+        kind: Kind,
+        role: &str,
+        (mut media, place): (Media, &str),
+        blocks: &mut Vec<Value>,
+    ) -> Result<(), Unsupported> {
         let cache = media.cache.take();
         match self.media_block(kind, media) {
             Some(_) if role == "assistant" && matches!(kind, Kind::Image | Kind::Document) => {
                 let reason = "Amazon Bedrock takes images and documents from the user alone";
-                self.losses.cannot_because(self.place(), reason)?;
+                self.losses.cannot_because(place, reason)?;
             }
             Some(block) => blocks.push(block),
-            None => self.losses.cannot_because(self.place(), kind.reason())?,
+            None => self.losses.cannot_because(place, kind.reason())?,
         }
         self.cache_point(cache, blocks);
         Ok(())
@@ -180,13 +181,13 @@ impl<'a> Conversation<'a> {
         blocks.push(json!({"reasoningContent": {"reasoningText": reasoning}}));
     }
 
-    fn call(&mut self, call: ToolCall, blocks: &mut Vec<Value>) -> Result<(), Unsupported> {
+    fn call(&mut self, call: ToolCall, place: &str, blocks: &mut Vec<Value>) -> Result<(), Unsupported> {
         let ToolCall { id, name, arguments, signature, cache } = call;
         if signature.is_some() {
             self.losses.hint("thinking");
         }
         self.called.insert(name.clone());
-        let input = call::arguments(&arguments, self.origin, self.losses)?;
+        let input = call::arguments(&arguments, place, self.origin, self.losses)?;
         blocks.push(json!({"toolUse": {"toolUseId": tool_id(&id), "name": name, "input": input}}));
         self.cache_point(cache, blocks);
         Ok(())
@@ -195,10 +196,13 @@ impl<'a> Conversation<'a> {
     fn result(&mut self, result: ToolResult, blocks: &mut Vec<Value>) -> Result<(), Unsupported> {
         let ToolResult { call_id, content, is_error, mut cache } = result;
         let mut parts = Vec::with_capacity(content.len());
-        for part in content {
+        for (part, place) in content {
             // There are no points to cache up to inside of a result: the one behind it covers them.
             match part {
                 Part::Text(text) => {
+                    if !text.annotations.is_empty() {
+                        self.losses.hint_sources(&place, self.origin);
+                    }
                     cache = cache.or(text.cache);
                     if !text.text.trim().is_empty() {
                         parts.push(json!({"text": text.text}));
@@ -206,20 +210,20 @@ impl<'a> Conversation<'a> {
                 }
                 Part::Image(mut image) => {
                     cache = cache.or(image.cache.take());
-                    self.result_media(Kind::Image, image, &mut parts)?;
+                    self.result_media(Kind::Image, image, &place, &mut parts)?;
                 }
                 Part::File(mut file) => {
                     cache = cache.or(file.cache.take());
-                    self.result_media(file_kind(&file), file, &mut parts)?;
+                    self.result_media(file_kind(&file), file, &place, &mut parts)?;
                 }
                 Part::Video(mut video) => {
                     cache = cache.or(video.cache.take());
-                    self.result_media(Kind::Video, video, &mut parts)?;
+                    self.result_media(Kind::Video, video, &place, &mut parts)?;
                 }
                 Part::Native { format: OWN, value } => parts.push(value),
                 _ => {
                     let reason = "Amazon Bedrock takes texts, images, documents and videos as results of tools";
-                    self.losses.cannot_because(self.place(), reason)?;
+                    self.losses.cannot_because(&place, reason)?;
                 }
             }
         }
@@ -236,10 +240,16 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn result_media(&mut self, kind: Kind, media: Media, parts: &mut Vec<Value>) -> Result<(), Unsupported> {
+    fn result_media(
+        &mut self,
+        kind: Kind,
+        media: Media,
+        place: &str,
+        parts: &mut Vec<Value>,
+    ) -> Result<(), Unsupported> {
         match self.media_block(kind, media).filter(|_| kind != Kind::Audio) {
             Some(block) => parts.push(block),
-            None => self.losses.cannot_because(self.place(), kind.reason())?,
+            None => self.losses.cannot_because(place, kind.reason())?,
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{conversation::cache_point, family::Family};
-use crate::{Format, Function, Losses, Member, Tool, ToolChoice, Unsupported};
+use crate::{Format, Function, Losses, Member, Tool, ToolChoice, Unsupported, member::of_function};
 
 const LONGEST_NAME: usize = 64;
 
@@ -90,7 +90,7 @@ impl Toolbox<'_> {
         let Function { name, description, parameters, strict, cache } = function;
         if name.len() > LONGEST_NAME {
             let reason = format!("Amazon Bedrock's names of tools have {LONGEST_NAME} letters at most");
-            return Err(self.losses.never(&format!("tools.{index}"), &reason));
+            return Err(self.losses.never(&of_function(self.origin, index, "name"), &reason));
         }
         let mut spec = json!({ "name": name });
         if let Some(description) = description.filter(|text| !text.is_empty()) {
@@ -102,7 +102,7 @@ impl Toolbox<'_> {
                 spec["strict"] = true.into();
             } else {
                 let reason = "this model cannot be held to a tool's schema";
-                self.losses.cannot_because(&format!("tools.{index}.strict"), reason)?;
+                self.losses.cannot_because(&of_function(self.origin, index, "strict"), reason)?;
             }
         }
         list.push(json!({ "toolSpec": spec }));

@@ -109,7 +109,7 @@ pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) 
 
 fn check_beginning(messages: &[Value], origin: Format, losses: &mut Losses) -> Result<(), Unsupported> {
     let first = messages.first().and_then(|message| message["role"].as_str());
-    let place = if origin == Format::OpenaiResponses { "input" } else { "messages" };
+    let place = Member::Messages.name(origin);
     match first {
         Some("assistant") => Err(losses.never(place, "Amazon Bedrock wants a conversation to begin with the user")),
         None => Err(losses.never(place, "Amazon Bedrock wants a message of the user that is not empty")),

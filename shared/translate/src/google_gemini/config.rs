@@ -31,7 +31,7 @@ pub(super) fn write(
         set(&mut config, "responseLogprobs", Some(true));
         set(&mut config, "logprobs", (top > 0).then_some(top));
     }
-    if choices.is_some_and(|choices| choices > 1) {
+    if choices.is_some_and(|choices| choices != 1) {
         losses.cannot_because(Member::Choices.name(origin), "one reply is all that can be passed on")?;
     }
     if let Some(format) = format {

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{media, model::Model, object};
+use super::{media, model::Model};
+use crate::json::object;
 use crate::{
-    Format, Losses, Member, Message, Part, Role, Signature, Text, Thinking, ToolCall, ToolResult, Unsupported, call,
+    Format, Losses, Member, Message, Part, Parts, Role, Signature, Text, Thinking, ToolCall, ToolResult, Unsupported,
+    call,
 };
 
 /// Results stand alone, right behind the turn that called: the model wants as many of them as it made calls.
@@ -65,18 +67,17 @@ impl<'a> Writer<'a> {
         (self.system, contents.collect())
     }
 
-    pub(super) fn system(&mut self, parts: Vec<Part>) -> Result<(), Unsupported> {
-        for part in parts {
+    pub(super) fn system(&mut self, parts: Parts) -> Result<(), Unsupported> {
+        for (part, place) in parts {
             match part {
                 Part::Text(text) => {
-                    if let Some(text) = self.text(text) {
+                    if let Some(text) = self.text(text, &place) {
                         self.system.push(text);
                     }
                 }
                 Part::Native { format: Format::GoogleGemini, value } => self.system.push(value),
                 _ => {
-                    let member = Member::System.name(self.origin);
-                    return Err(self.losses.never(member, "Google's Gemini API takes instructions as text only"));
+                    return Err(self.losses.never(&place, "Google's Gemini API takes instructions as text only"));
                 }
             }
         }
@@ -86,13 +87,13 @@ impl<'a> Writer<'a> {
     pub(super) fn message(&mut self, message: Message) -> Result<(), Unsupported> {
         let Message { role, name, parts } = message;
         if name.is_some() {
-            self.losses.hint("name");
+            self.losses.hint_name(parts.item().as_deref());
         }
         match role {
             Role::System => {
                 // There is no place for it in the middle: it joins those before the conversation.
                 if !self.contents.is_empty() {
-                    self.losses.hint(media::messages(self.origin));
+                    self.losses.hint(&parts.item().unwrap_or_else(|| Member::Messages.name(self.origin).to_owned()));
                 }
                 self.system(parts)
             }
@@ -101,25 +102,25 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn user(&mut self, parts: Vec<Part>) -> Result<(), Unsupported> {
+    fn user(&mut self, parts: Parts) -> Result<(), Unsupported> {
         let mut others = Vec::with_capacity(parts.len());
-        for part in parts {
+        for (part, place) in parts {
             match part {
-                Part::ToolResult(result) => self.result(result)?,
-                other => others.push(other),
+                Part::ToolResult(result) => self.result(result, &place)?,
+                other => others.push((other, place)),
             }
         }
-        for part in others {
-            if let Some(part) = self.plain(part)? {
+        for (part, place) in others {
+            if let Some(part) = self.plain(part, &place)? {
                 self.push(Side::User, 0, part);
             }
         }
         Ok(())
     }
 
-    fn assistant(&mut self, parts: Vec<Part>) -> Result<(), Unsupported> {
+    fn assistant(&mut self, parts: Parts) -> Result<(), Unsupported> {
         let mut loose = Loose::default();
-        for part in parts {
+        for (part, place) in parts {
             match part {
                 Part::Thinking(Thinking { text, signature }) => match signature.as_ref().and_then(own) {
                     Some(seal) => {
@@ -135,10 +136,10 @@ impl<'a> Writer<'a> {
                     }
                     None => self.losses.hint("thinking"),
                 },
-                Part::ToolCall(call) => self.call(call, &mut loose)?,
+                Part::ToolCall(call) => self.call(call, &place, &mut loose)?,
                 other => {
                     self.push_loose(&mut loose);
-                    if let Some(part) = self.plain(other)? {
+                    if let Some(part) = self.plain(other, &place)? {
                         self.push(Side::Model, 0, part);
                     }
                 }
@@ -161,7 +162,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Other formats carry the seal of a call before it: it goes back to its place.
-    fn call(&mut self, call: ToolCall, loose: &mut Loose) -> Result<(), Unsupported> {
+    fn call(&mut self, call: ToolCall, place: &str, loose: &mut Loose) -> Result<(), Unsupported> {
         let ToolCall { id, name, arguments, signature, cache } = call;
         if cache.is_some() {
             self.losses.hint(Member::CacheControl.name(self.origin));
@@ -176,7 +177,7 @@ impl<'a> Writer<'a> {
             }
             seal.or_else(|| self.stand_in_seal())
         };
-        let arguments = call::arguments(&arguments, self.origin, self.losses)?;
+        let arguments = call::arguments(&arguments, place, self.origin, self.losses)?;
         let called = object([("id", id.as_str().into()), ("name", name.as_str().into()), ("args", arguments.into())]);
         let mut part = object([("functionCall", called)]);
         if let Some(seal) = seal {
@@ -193,26 +194,27 @@ impl<'a> Writer<'a> {
         if is_first { self.model.stand_in_seal().map(str::to_owned) } else { None }
     }
 
-    fn result(&mut self, result: ToolResult) -> Result<(), Unsupported> {
+    fn result(&mut self, result: ToolResult, at: &str) -> Result<(), Unsupported> {
         let ToolResult { call_id, content, is_error, cache } = result;
         if cache.is_some() {
             self.losses.hint(Member::CacheControl.name(self.origin));
         }
         let Some((place, name)) = self.calls.get(&call_id).cloned() else {
-            let reason = format!("the call `{call_id}`, whose result it has, is not in it");
-            return Err(self.losses.never(media::messages(self.origin), &reason));
+            let reason = format!("the call `{call_id}`, whose result it is, is not in the conversation");
+            return Err(self.losses.never(at, &reason));
         };
         let mut said = String::new();
         let mut files = Vec::new();
-        for part in content {
+        for (part, at) in content {
             match part {
-                Part::Text(Text { text, .. }) => {
+                Part::Text(text) => {
+                    self.note_losses(&text, &at);
                     if !said.is_empty() {
                         said.push('\n');
                     }
-                    said.push_str(&text);
+                    said.push_str(&text.text);
                 }
-                other => files.extend(self.plain(other)?),
+                other => files.extend(self.plain(other, &at)?),
             }
         }
         let key = if is_error { "error" } else { "output" };
@@ -233,40 +235,40 @@ impl<'a> Writer<'a> {
     }
 
     /// A part that either side can say; nothing where it is empty.
-    fn plain(&mut self, part: Part) -> Result<Option<Value>, Unsupported> {
+    fn plain(&mut self, part: Part, place: &str) -> Result<Option<Value>, Unsupported> {
         match part {
-            Part::Text(text) => Ok(self.text(text)),
-            Part::Refusal(text) => Ok(self.text(Text { text, annotations: Vec::new(), cache: None })),
+            Part::Text(text) => Ok(self.text(text, place)),
+            Part::Refusal(text) => Ok(self.text(Text { text, annotations: Vec::new(), cache: None }, place)),
             Part::Image(file) | Part::File(file) | Part::Audio(file) | Part::Video(file) => {
-                media::part(file, self.origin, self.losses).map(Some)
+                media::part(file, place, self.origin, self.losses).map(Some)
             }
             Part::Native { format: Format::GoogleGemini, value } => Ok(Some(value)),
             Part::Native { format, value } => {
                 let kind = value.get("type").and_then(Value::as_str).unwrap_or("a part").to_owned();
-                let reason = format!("it has `{kind}`, which only {format} knows");
-                self.losses.cannot_because(media::messages(self.origin), &reason)?;
+                let reason = format!("only {format} knows `{kind}`");
+                self.losses.cannot_because(place, &reason)?;
                 Ok(None)
             }
             Part::Thinking(_) | Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult(_) => {
-                let reason = "it has a call, a result or thoughts where nobody can say them";
-                Err(self.losses.never(media::messages(self.origin), reason))
+                let reason = "nobody can say a call, a result or thoughts there";
+                Err(self.losses.never(place, reason))
             }
         }
     }
 
-    fn text(&mut self, text: Text) -> Option<Value> {
-        let Text { text, annotations, cache } = text;
+    /// A part with nothing in it is refused.
+    fn text(&mut self, text: Text, place: &str) -> Option<Value> {
+        self.note_losses(&text, place);
+        (!text.text.is_empty()).then(|| object([("text", text.text.into())]))
+    }
+
+    fn note_losses(&mut self, Text { text: _, annotations, cache }: &Text, place: &str) {
         if !annotations.is_empty() {
-            self.losses.hint("annotations");
+            self.losses.hint_sources(place, self.origin);
         }
         if cache.is_some() {
             self.losses.hint(Member::CacheControl.name(self.origin));
         }
-        // A part with nothing in it is refused.
-        if text.is_empty() {
-            return None;
-        }
-        Some(object([("text", text.into())]))
     }
 
     fn push(&mut self, side: Side, place: usize, part: Value) {

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 
-use super::object;
+use crate::json::object;
 use crate::{Format, Losses, Media, Member, Source, Unsupported};
 
 /// Media types by how an address ends.
@@ -31,7 +31,7 @@ const TYPES: [(&str, &str); 20] = [
 ];
 
 /// An `inlineData` or `fileData` part. Google fetches addresses of `https:` and `gs:` itself.
-pub(super) fn part(media: Media, origin: Format, losses: &mut Losses) -> Result<Value, Unsupported> {
+pub(super) fn part(media: Media, place: &str, origin: Format, losses: &mut Losses) -> Result<Value, Unsupported> {
     let Media { source, name, detail, cache } = media;
     if name.is_some() {
         losses.hint("filename");
@@ -46,11 +46,9 @@ pub(super) fn part(media: Media, origin: Format, losses: &mut Losses) -> Result<
         Source::Inline { media_type, data } => Ok(inline(media_type, data)),
         Source::Text(text) => Ok(inline("text/plain".to_owned(), BASE64_STANDARD.encode(text))),
         Source::Url(url) if url.starts_with("https://") || url.starts_with("gs://") => Ok(linked(url)),
-        Source::Url(_) => {
-            Err(losses.never(messages(origin), "Google's Gemini API fetches files from `https:` and `gs:` only"))
-        }
+        Source::Url(_) => Err(losses.never(place, "Google's Gemini API fetches files from `https:` and `gs:` only")),
         Source::Id { format: Format::GoogleGemini, id } => Ok(linked(id)),
-        Source::Id { .. } => Err(losses.never(messages(origin), "it names a file that was given to another provider")),
+        Source::Id { .. } => Err(losses.never(place, "it names a file that was given to another provider")),
     }
 }
 
@@ -69,13 +67,4 @@ fn linked(uri: String) -> Value {
     }
     file.insert("fileUri".to_owned(), uri.into());
     object([("fileData", file.into())])
-}
-
-/// The sender's name for the conversation.
-pub(super) const fn messages(origin: Format) -> &'static str {
-    match origin {
-        Format::OpenaiResponses => "input",
-        Format::GoogleGemini => "contents",
-        _ => "messages",
-    }
 }

@@ -39,7 +39,18 @@ pub(super) fn write(
     body: &mut Map<String, Value>,
     losses: &mut Losses,
 ) -> Result<(), Unsupported> {
-    for (name, value) in extra {
+    within("", extra, origin, body, losses)
+}
+
+/// `path` is that of the object, with a dot behind it.
+fn within(
+    path: &str,
+    members: Map<String, Value>,
+    origin: Format,
+    body: &mut Map<String, Value>,
+    losses: &mut Losses,
+) -> Result<(), Unsupported> {
+    for (name, value) in members {
         if origin == Format::GoogleGemini {
             join(body, &name, value);
         } else if let Some(own) = known(&BESIDE, &name).or(known(&[CONFIG], &name)) {
@@ -48,8 +59,10 @@ pub(super) fn write(
             join(body, CONFIG.0, Value::Object(Map::from_iter([(own.to_owned(), value)])));
         } else {
             match value {
-                Value::Object(inner) if WRAPPERS.contains(&name.as_str()) => write(inner, origin, body, losses)?,
-                value => extra::leave_out(&name, &value, losses)?,
+                Value::Object(inner) if WRAPPERS.contains(&name.as_str()) => {
+                    within(&format!("{path}{name}."), inner, origin, body, losses)?;
+                }
+                value => extra::leave_out(&format!("{path}{name}"), &value, losses)?,
             }
         }
     }

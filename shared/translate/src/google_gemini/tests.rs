@@ -40,7 +40,7 @@ fn asking() -> Request {
 }
 
 fn said(role: Role, parts: Vec<Part>) -> Message {
-    Message { role, name: None, parts }
+    Message { role, name: None, parts: parts.into() }
 }
 
 fn seal(value: &str) -> Signature {
@@ -57,5 +57,5 @@ fn tool_call(id: &str, name: &str, arguments: &str, signature: Option<Signature>
 }
 
 fn tool_result(call_id: &str, content: Vec<Part>) -> Part {
-    Part::ToolResult(ToolResult { call_id: call_id.to_owned(), content, is_error: false, cache: None })
+    Part::ToolResult(ToolResult { call_id: call_id.to_owned(), content: content.into(), is_error: false, cache: None })
 }

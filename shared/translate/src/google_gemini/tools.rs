@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::object;
+use crate::json::object;
 use crate::{Format, Function, Losses, Member, Tool, ToolChoice, Unsupported};
 
 /// Tools that Google runs itself.

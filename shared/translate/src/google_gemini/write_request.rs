@@ -4,9 +4,9 @@ use super::{
     config::{self, Wanted},
     contents, members,
     model::Model,
-    object,
     tools::{self, Tools},
 };
+use crate::json::object;
 use crate::{Format, Losses, Member, Request, Unsupported};
 
 pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) -> Result<Value, Unsupported> {

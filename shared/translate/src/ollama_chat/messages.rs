@@ -6,8 +6,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 
 use crate::{
-    Format, Losses, Media, Member, Message, Part, Role, Signature, Source, Text, ToolCall, ToolResult, Unsupported,
-    call,
+    Format, Losses, Media, Member, Message, Part, Parts, Role, Signature, Source, Text, ToolCall, ToolResult,
+    Unsupported, call,
 };
 
 #[derive(Debug)]
@@ -66,14 +66,14 @@ impl<'a> Writer<'a> {
         self.messages
     }
 
-    pub(super) fn system(&mut self, parts: Vec<Part>) -> Result<(), Unsupported> {
+    pub(super) fn system(&mut self, parts: Parts) -> Result<(), Unsupported> {
         self.say("system", parts)
     }
 
     pub(super) fn message(&mut self, message: Message) -> Result<(), Unsupported> {
         let Message { role, name, parts } = message;
         if name.is_some() {
-            self.losses.hint("name");
+            self.losses.hint_name(parts.item().as_deref());
         }
         self.say(
             match role {
@@ -86,12 +86,12 @@ impl<'a> Writer<'a> {
     }
 
     /// Results of tools are messages of their own, before what else the user said.
-    fn say(&mut self, role: &str, parts: Vec<Part>) -> Result<(), Unsupported> {
+    fn say(&mut self, role: &str, parts: Parts) -> Result<(), Unsupported> {
         let mut said = Said::default();
-        for part in parts {
+        for (part, place) in parts {
             match part {
                 Part::ToolResult(result) => self.result(result)?,
-                other => self.part(other, &mut said)?,
+                other => self.part(other, &place, &mut said)?,
             }
         }
         if !said.is_empty() {
@@ -100,24 +100,24 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn part(&mut self, part: Part, said: &mut Said) -> Result<(), Unsupported> {
+    fn part(&mut self, part: Part, place: &str, said: &mut Said) -> Result<(), Unsupported> {
         match part {
             Part::Text(Text { text, annotations, cache }) => {
                 if !annotations.is_empty() {
-                    self.losses.hint("annotations");
+                    self.losses.hint_sources(place, self.origin);
                 }
                 self.note_cache(cache.is_some());
                 said.say(&text);
             }
             Part::Refusal(text) => said.say(&text),
-            Part::Image(media) => said.images.push(self.inline(media, "images from an address")?),
+            Part::Image(media) => said.images.push(self.inline(media, place, "images from an address")?),
             // Models that hear take recordings among the images.
-            Part::Audio(media) => said.images.push(self.inline(media, "recordings from an address")?),
+            Part::Audio(media) => said.images.push(self.inline(media, place, "recordings from an address")?),
             Part::File(media) => {
-                let text = self.document(media)?;
+                let text = self.document(media, place)?;
                 said.say(&text);
             }
-            Part::Video(_) => return Err(self.never("Ollama's chat API takes no videos")),
+            Part::Video(_) => return Err(self.losses.never(place, "Ollama's chat API takes no videos")),
             Part::Thinking(thinking) => {
                 if thinking.signature.as_ref().is_none_or(is_own) {
                     said.thinking.push_str(&thinking.text);
@@ -127,23 +127,23 @@ impl<'a> Writer<'a> {
             }
             Part::RedactedThinking(_) => self.losses.hint("thinking"),
             Part::ToolCall(called) => {
-                let called = self.call(called, said.calls.len())?;
+                let called = self.call(called, place, said.calls.len())?;
                 said.calls.push(called);
             }
-            Part::ToolResult(_) => return Err(self.never("a result stands within another")),
+            Part::ToolResult(_) => return Err(self.losses.never(place, "a result stands within another")),
             Part::Native { format, value } => {
                 let kind = value.get("type").and_then(Value::as_str).unwrap_or("a part");
-                let reason = format!("it has `{kind}`, which only {format} knows");
-                self.losses.cannot_because(messages(self.origin), &reason)?;
+                let reason = format!("only {format} knows `{kind}`");
+                self.losses.cannot_because(place, &reason)?;
             }
         }
         Ok(())
     }
 
-    fn call(&mut self, called: ToolCall, index: usize) -> Result<Value, Unsupported> {
+    fn call(&mut self, called: ToolCall, place: &str, index: usize) -> Result<Value, Unsupported> {
         let ToolCall { id, name, arguments, signature: _, cache } = called;
         self.note_cache(cache.is_some());
-        let arguments = call::arguments(&arguments, self.origin, self.losses)?;
+        let arguments = call::arguments(&arguments, place, self.origin, self.losses)?;
         self.names.insert(id.clone(), name.clone());
         let function = Map::from_iter([
             ("index".to_owned(), index.into()),
@@ -161,8 +161,8 @@ impl<'a> Writer<'a> {
             self.losses.hint("is_error");
         }
         let mut said = Said::default();
-        for part in content {
-            self.part(part, &mut said)?;
+        for (part, place) in content {
+            self.part(part, &place, &mut said)?;
         }
         let mut message = said.message("tool");
         if let Some(name) = self.names.get(&call_id) {
@@ -173,17 +173,20 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn inline(&mut self, media: Media, otherwise: &str) -> Result<Value, Unsupported> {
+    fn inline(&mut self, media: Media, place: &str, otherwise: &str) -> Result<Value, Unsupported> {
         match self.source(media) {
             Source::Inline { media_type: _, data } => Ok(data.into()),
-            Source::Url(_) => Err(self.never(&format!("Ollama does not fetch {otherwise}; send the bytes themselves"))),
-            Source::Id { .. } => Err(self.never("it names a file that was given to another provider")),
-            Source::Text(_) => Err(self.never("Ollama's chat API takes no such media as text")),
+            Source::Url(_) => {
+                let reason = format!("Ollama does not fetch {otherwise}; send the bytes themselves");
+                Err(self.losses.never(place, &reason))
+            }
+            Source::Id { .. } => Err(self.losses.never(place, "it names a file that was given to another provider")),
+            Source::Text(_) => Err(self.losses.never(place, "Ollama's chat API takes no such media as text")),
         }
     }
 
     /// A document's text, where that is what it is.
-    fn document(&mut self, media: Media) -> Result<String, Unsupported> {
+    fn document(&mut self, media: Media, place: &str) -> Result<String, Unsupported> {
         let text = match self.source(media) {
             Source::Text(text) => Some(text),
             Source::Inline { media_type, data } if is_text(&media_type) => {
@@ -191,7 +194,7 @@ impl<'a> Writer<'a> {
             }
             Source::Inline { .. } | Source::Url(_) | Source::Id { .. } => None,
         };
-        text.ok_or_else(|| self.never("Ollama's chat API takes no documents but plain text"))
+        text.ok_or_else(|| self.losses.never(place, "Ollama's chat API takes no documents but plain text"))
     }
 
     fn source(&mut self, media: Media) -> Source {
@@ -211,10 +214,6 @@ impl<'a> Writer<'a> {
             self.losses.hint(Member::CacheControl.name(self.origin));
         }
     }
-
-    fn never(&self, reason: &str) -> Unsupported {
-        self.losses.never(messages(self.origin), reason)
-    }
 }
 
 /// Thoughts of a local model bear a seal without a value: it tells them from those that another provider sealed.
@@ -225,9 +224,4 @@ fn is_own(signature: &Signature) -> bool {
 fn is_text(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     essence.starts_with("text/") || ["application/json", "application/xml", "application/yaml"].contains(&essence)
-}
-
-/// The sender's name for the conversation.
-const fn messages(origin: Format) -> &'static str {
-    if matches!(origin, Format::OpenaiResponses) { "input" } else { "messages" }
 }

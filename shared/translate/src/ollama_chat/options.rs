@@ -72,10 +72,21 @@ pub(super) fn write_extra(
     options: &mut Map<String, Value>,
     losses: &mut Losses,
 ) -> Result<(), Unsupported> {
-    for (name, value) in extra {
+    within("", extra, origin, (body, options), losses)
+}
+
+/// `path` is that of the object, with a dot behind it.
+fn within(
+    path: &str,
+    members: Map<String, Value>,
+    origin: Format,
+    (body, options): (&mut Map<String, Value>, &mut Map<String, Value>),
+    losses: &mut Losses,
+) -> Result<(), Unsupported> {
+    for (name, value) in members {
         if name == "options" {
             let Value::Object(given) = value else {
-                return Err(losses.never(&name, "it must be an object"));
+                return Err(losses.never(&format!("{path}{name}"), "it must be an object"));
             };
             options.extend(given);
         } else if OWN.contains(&name.as_str()) || origin == Format::OllamaChat {
@@ -85,8 +96,10 @@ pub(super) fn write_extra(
         } else {
             match value {
                 // What clients add to a body by hand; some send the wrapper along.
-                Value::Object(inner) if name == "extra_body" => write_extra(inner, origin, body, options, losses)?,
-                value => extra::leave_out(&name, &value, losses)?,
+                Value::Object(inner) if name == "extra_body" => {
+                    within(&format!("{path}{name}."), inner, origin, (&mut *body, &mut *options), losses)?;
+                }
+                value => extra::leave_out(&format!("{path}{name}"), &value, losses)?,
             }
         }
     }

@@ -7,7 +7,7 @@ mod request;
 use crate::{Message, Part, Role, ToolCall};
 
 fn said(role: Role, parts: Vec<Part>) -> Message {
-    Message { role, name: None, parts }
+    Message { role, name: None, parts: parts.into() }
 }
 
 fn tool_call(id: &str, name: &str, arguments: &str) -> Part {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Format, Function, Losses, Member, Tool, ToolChoice, Unsupported};
+use crate::{Format, Function, Losses, Member, Tool, ToolChoice, Unsupported, member::of_function};
 
 /// Ollama leaves the choice to the model always: what can be said is which functions it sees.
 pub(super) fn write(
@@ -23,8 +23,7 @@ pub(super) fn write(
                 }
                 if function.strict == Some(true) {
                     let reason = "Ollama does not hold models to the schema of a function";
-                    let within = if origin == Format::OpenaiChat { ".function" } else { "" };
-                    losses.cannot_because(&format!("{member}.{index}{within}.strict"), reason)?;
+                    losses.cannot_because(&of_function(origin, index, "strict"), reason)?;
                 }
                 written.push(definition(function, origin, losses));
             }

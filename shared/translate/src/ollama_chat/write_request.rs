@@ -46,7 +46,7 @@ pub(crate) fn write_request(request: Request, model: &str, losses: &mut Losses) 
             losses.hint(member.name(origin));
         }
     }
-    if choices.is_some_and(|choices| choices > 1) {
+    if choices.is_some_and(|choices| choices != 1) {
         losses.cannot(Member::Choices.name(origin))?;
     }
     let mut writer = messages::Writer::new(origin, losses);

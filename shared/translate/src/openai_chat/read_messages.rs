@@ -5,39 +5,39 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::{
-    fields::Fields,
-    read_parts::{block, cache, content},
+    read_parts::{block, content},
     thoughts,
 };
-use crate::{Cache, Format, Malformed, Media, Message, Part, Role, Signature, Source, ToolCall, ToolResult};
+use crate::{
+    Cache, Format, Malformed, Media, Message, Part, Parts, Role, Signature, Source, ToolCall, ToolResult,
+    fields::Fields,
+};
 
 /// What a request's messages say.
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
-    pub(super) system: Vec<Part>,
+    pub(super) system: Parts,
     pub(super) messages: Vec<Message>,
-    /// Members nobody knows, by their path.
-    pub(super) extra: Map<String, Value>,
     /// The ids given to calls of the older form, by the function's name: their results name the function alone.
     older_calls: HashMap<String, String>,
 }
 
 impl Conversation {
-    pub(super) fn read(messages: Vec<Value>) -> Result<Self, Malformed> {
+    pub(super) fn read(messages: Vec<Fields>) -> Result<Self, Malformed> {
         let mut conversation = Self::default();
         for (index, message) in messages.into_iter().enumerate() {
-            conversation.message(index, Fields::of(format!("messages.{index}"), message)?)?;
+            conversation.message(index, message)?;
         }
         Ok(conversation)
     }
 
     fn message(&mut self, index: usize, mut fields: Fields) -> Result<(), Malformed> {
         let role = fields.required_string("role")?;
-        let mark = cache(&mut fields)?;
+        let mark = fields.cache_control()?;
         match role.as_str() {
             "system" | "developer" => self.instruction(&mut fields, mark)?,
             "user" => {
-                let mut parts = self.required_content(&mut fields)?;
+                let mut parts = required_content(&mut fields)?;
                 cache_last(&mut parts, mark);
                 self.messages.push(Message { role: Role::User, name: fields.string("name")?, parts });
             }
@@ -59,21 +59,15 @@ impl Conversation {
             }
             _ => return Err(fields.wrong("role", "`system`, `developer`, `user`, `assistant` or `tool`")),
         }
-        fields.keep_rest(&mut self.extra);
         Ok(())
     }
 
-    fn required_content(&mut self, fields: &mut Fields) -> Result<Vec<Part>, Malformed> {
-        let parts = content(fields, &mut self.extra)?;
-        parts.ok_or_else(|| fields.wrong("content", "a string or a list of parts"))
-    }
-
     fn instruction(&mut self, fields: &mut Fields, mark: Option<Cache>) -> Result<(), Malformed> {
-        let mut parts = self.required_content(fields)?;
+        let mut parts = required_content(fields)?;
         cache_last(&mut parts, mark);
         let name = fields.string("name")?;
         if self.messages.is_empty() && name.is_none() {
-            self.system.append(&mut parts);
+            self.system.append(parts);
         } else {
             self.messages.push(Message { role: Role::System, name, parts });
         }
@@ -82,105 +76,113 @@ impl Conversation {
 
     /// Results that follow each other are one message.
     fn result(&mut self, fields: &mut Fields, call_id: String, cache: Option<Cache>) -> Result<(), Malformed> {
-        let content = content(fields, &mut self.extra)?.unwrap_or_default();
+        let content = content(fields)?.unwrap_or_default();
         let part = Part::ToolResult(ToolResult { call_id, content, is_error: false, cache });
         match self.messages.last_mut() {
             Some(Message { role: Role::User, name: None, parts })
                 if matches!(parts.last(), Some(Part::ToolResult(_))) =>
             {
-                parts.push(part);
+                parts.push(part, fields.place());
             }
-            _ => self.messages.push(Message { role: Role::User, name: None, parts: vec![part] }),
+            _ => {
+                let parts = Parts::one(part, fields.place());
+                self.messages.push(Message { role: Role::User, name: None, parts });
+            }
         }
         Ok(())
     }
 
-    fn assistant(&mut self, index: usize, fields: &mut Fields) -> Result<Vec<Part>, Malformed> {
+    fn assistant(&mut self, index: usize, fields: &mut Fields) -> Result<Parts, Malformed> {
         let mut parts = thoughts_of(fields)?;
-        let mut said = content(fields, &mut self.extra)?.unwrap_or_default();
+        let mut said = content(fields)?.unwrap_or_default();
         // What a reply named as its sources comes back with it.
-        if let Some(annotations) = fields.list("annotations")?
-            && let Some(Part::Text(text)) = said.last_mut()
-        {
-            text.annotations = annotations;
+        fields.forget_where("annotations", |list| list.as_array().is_some_and(Vec::is_empty));
+        if let Some(Part::Text(text)) = said.last_mut() {
+            text.annotations = fields.list("annotations")?.unwrap_or_default();
         }
         // An empty text beside calls is no text.
         let called = fields.has("tool_calls") || fields.has("function_call");
-        said.retain(|part| !(called && matches!(part, Part::Text(text) if text.text.is_empty())));
-        parts.append(&mut said);
+        let is_empty = |part: &Part| matches!(part, Part::Text(text) if text.text.is_empty());
+        parts.append(said.into_iter().filter(|(part, _)| !(called && is_empty(part))).collect());
         if let Some(reason) = fields.string("refusal")? {
-            parts.push(Part::Refusal(reason));
+            parts.push(Part::Refusal(reason), fields.path("refusal"));
         }
         if let Some(mut audio) = fields.object("audio")? {
             let source = Source::Id { format: Format::OpenaiChat, id: audio.required_string("id")? };
-            parts.push(Part::Audio(Media::new(source)));
+            parts.push(Part::Audio(Media::new(source)), audio.place());
         }
-        for (number, call) in fields.list("tool_calls")?.into_iter().flatten().enumerate() {
-            let call = Fields::of(fields.path(&format!("tool_calls.{number}")), call)?;
-            parts.push(self.call(call, || format!("call_{index}_{number}"))?);
+        for (number, call) in fields.objects("tool_calls")?.into_iter().enumerate() {
+            let place = call.place().to_owned();
+            parts.push(call_of(call, || format!("call_{index}_{number}"))?, place);
         }
         if let Some(mut call) = fields.object("function_call")? {
             let name = call.required_string("name")?;
             let id = format!("call_{index}_{name}");
             self.older_calls.insert(name.clone(), id.clone());
             let arguments = arguments(&mut call)?;
-            parts.push(Part::ToolCall(ToolCall { id, name, arguments, signature: None, cache: None }));
+            let called = ToolCall { id, name, arguments, signature: None, cache: None };
+            parts.push(Part::ToolCall(called), call.place());
         }
         Ok(parts)
     }
+}
 
-    fn call(&mut self, mut fields: Fields, made_up: impl FnOnce() -> String) -> Result<Part, Malformed> {
-        if !matches!(fields.text("type"), None | Some("function")) {
-            return Ok(Part::Native { format: Format::OpenaiChat, value: fields.into_value() });
-        }
-        fields.take("type");
-        // Left over from a stream.
-        fields.take("index");
-        let id = fields.string("id")?.filter(|id| !id.is_empty()).unwrap_or_else(made_up);
-        let cache = cache(&mut fields)?;
-        let signature = self.call_seal(&mut fields)?;
-        let mut function = fields.required_object("function")?;
-        let name = function.required_string("name")?;
-        let arguments = arguments(&mut function)?;
-        function.keep_rest(&mut self.extra);
-        fields.keep_rest(&mut self.extra);
-        Ok(Part::ToolCall(ToolCall { id, name, arguments, signature, cache }))
-    }
+fn required_content(fields: &mut Fields) -> Result<Parts, Malformed> {
+    content(fields)?.ok_or_else(|| fields.wrong("content", "a string or a list of parts"))
+}
 
-    /// Google's place for it; a seal without a mark is Google's own.
-    fn call_seal(&mut self, fields: &mut Fields) -> Result<Option<Signature>, Malformed> {
-        let Some(mut content) = fields.object("extra_content")? else { return Ok(None) };
-        let mut seal = None;
-        if let Some(mut google) = content.object("google")? {
-            seal = google.string("thought_signature")?;
-            google.keep_rest(&mut self.extra);
-        }
-        content.keep_rest(&mut self.extra);
-        Ok(seal.map(|seal| Signature::read_from(Format::GoogleGemini, &seal)))
+fn call_of(mut fields: Fields, made_up: impl FnOnce() -> String) -> Result<Part, Malformed> {
+    if !matches!(fields.text("type"), None | Some("function")) {
+        return Ok(Part::Native { format: Format::OpenaiChat, value: fields.into_value() });
     }
+    // The latter is left over from a stream.
+    fields.forget(&["type", "index"]);
+    let id = fields.string("id")?.filter(|id| !id.is_empty()).unwrap_or_else(made_up);
+    let cache = fields.cache_control()?;
+    let signature = call_seal(&mut fields)?;
+    let mut function = fields.required_object("function")?;
+    let name = function.required_string("name")?;
+    let arguments = arguments(&mut function)?;
+    Ok(Part::ToolCall(ToolCall { id, name, arguments, signature, cache }))
+}
+
+/// Google's place for it; a seal without a mark is Google's own.
+fn call_seal(fields: &mut Fields) -> Result<Option<Signature>, Malformed> {
+    let Some(mut content) = fields.object("extra_content")? else { return Ok(None) };
+    let Some(mut google) = content.object("google")? else { return Ok(None) };
+    let seal = google.string("thought_signature")?;
+    Ok(seal.map(|seal| Signature::read_from(Format::GoogleGemini, &seal)))
 }
 
 /// The thoughts of a reply that comes back. The members tell the same thing with less and less detail.
-fn thoughts_of(fields: &mut Fields) -> Result<Vec<Part>, Malformed> {
-    let blocks = fields.list("thinking_blocks")?.unwrap_or_default();
-    let details = fields.list("reasoning_details")?.unwrap_or_default();
-    let mut plain = None;
+fn thoughts_of(fields: &mut Fields) -> Result<Parts, Malformed> {
+    let blocks = fields.objects("thinking_blocks")?;
+    let details = fields.objects("reasoning_details")?;
+    let mut plain = Parts::new();
     for member in thoughts::MEMBERS {
-        let text = fields.string(member)?.filter(|text| !text.is_empty());
-        plain = plain.or(text.map(|text| thoughts::plain(text, member)));
+        if let Some(text) = fields.string(member)?.filter(|text| !text.is_empty() && plain.is_empty()) {
+            plain.push(thoughts::plain(text, member), fields.path(member));
+        }
     }
+    // Each is the seal of what it says, whatever its members are.
+    let details: Vec<(Map<String, Value>, String)> = details
+        .into_iter()
+        .map(|detail| {
+            let place = detail.place().to_owned();
+            (detail.into_members(), place)
+        })
+        .collect();
     if !blocks.is_empty() {
-        let read = |(number, value)| block(Fields::of(fields.path(&format!("thinking_blocks.{number}")), value)?);
-        return blocks.into_iter().enumerate().map(read).collect();
+        let read = |fields: Fields| {
+            let place = fields.place().to_owned();
+            Ok((block(fields)?, place))
+        };
+        return blocks.into_iter().map(read).collect();
     }
     if !details.is_empty() {
-        let read = |(number, value)| match value {
-            Value::Object(detail) => Ok(thoughts::detail(detail)),
-            _ => Err(fields.wrong(&format!("reasoning_details.{number}"), "an object")),
-        };
-        return details.into_iter().enumerate().map(read).collect();
+        return Ok(details.into_iter().map(|(detail, place)| (thoughts::detail(detail), place)).collect());
     }
-    Ok(plain.into_iter().collect())
+    Ok(plain)
 }
 
 /// A JSON text; some senders give the JSON itself.

@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
 
 use super::{
-    fields::object,
     finish::{self, Told},
     read_parts::address,
     thoughts, usage,
     wire::{Call, Completion, Piece, Said, pieces},
 };
+use crate::json::object;
 use crate::{Format, Media, Part, Reply, Signature, Text, ToolCall, Unreadable, Usage, call};
 
 /// The first choice: a neutral reply has one. Who asked for several gets the provider's bytes.

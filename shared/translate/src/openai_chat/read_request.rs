@@ -1,12 +1,9 @@
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{
-    fields::{Fields, wrong},
-    read_messages::Conversation,
-    read_parts,
-};
+use super::read_messages::Conversation;
 use crate::{
     Effort, Format, Function, LogProbs, Malformed, Reasoning, ReplyFormat, Request, Sampling, Tool, ToolChoice,
+    fields::Fields,
 };
 
 /// Stands in [`Request::extra`] where the sender knows calls only as `functions` and `function_call`, the form before
@@ -21,27 +18,25 @@ pub(crate) fn forget_older_calls(request: &mut Request) {
 }
 
 pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Malformed { param: None, message: format!("The body is not valid JSON: {error}.") })?;
-    let mut fields = Fields::of(String::new(), body)?;
+    let mut fields = Fields::of_body(body)?;
     let mut request = Request::new(Format::OpenaiChat, fields.required_string("model")?);
-    let messages = fields.list("messages")?.filter(|messages| !messages.is_empty());
-    let messages = messages.ok_or_else(|| fields.wrong("messages", "a list with at least one message"))?;
-    let conversation = Conversation::read(messages)?;
-    request.system = conversation.system;
-    request.messages = conversation.messages;
-    let mut extra = conversation.extra;
+    let messages = fields.objects("messages")?;
+    if messages.is_empty() {
+        return Err(fields.wrong("messages", "a list with at least one message"));
+    }
+    let Conversation { system, messages, .. } = Conversation::read(messages)?;
+    (request.system, request.messages) = (system, messages);
 
     request.stream = fields.boolean("stream")?.unwrap_or(false);
-    request.include_usage = stream_options(&mut fields, &mut extra)?;
-    tools(&mut fields, &mut request, &mut extra)?;
+    request.include_usage = stream_options(&mut fields)?;
+    let knows_older_calls_alone = tools(&mut fields, &mut request)?;
     request.parallel_tool_calls = fields.boolean("parallel_tool_calls")?;
-    request.format = reply_format(&mut fields, &mut extra)?;
+    request.format = reply_format(&mut fields)?;
     request.max_tokens = max_tokens(&mut fields)?;
     request.sampling = sampling(&mut fields)?;
     request.logprobs = logprobs(&mut fields)?;
     request.choices = fields.integer("n")?.filter(|n| *n != 1);
-    request.reasoning = reasoning(&mut fields, &mut extra)?;
+    request.reasoning = reasoning(&mut fields)?;
     request.verbosity = fields.string("verbosity")?;
     request.metadata = fields.map("metadata")?.unwrap_or_default();
     request.service_tier = fields.string("service_tier")?;
@@ -56,28 +51,20 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
         }
         None => user,
     };
-    modalities(&mut fields, &mut extra);
-    fields.keep_rest(&mut extra);
-    request.extra.append(&mut extra);
+    // That text alone is wanted says nothing.
+    fields.forget_where("modalities", |wanted| *wanted == serde_json::json!(["text"]));
+    request.extra = fields.into_unknown();
+    if knows_older_calls_alone {
+        request.extra.insert(OLDER_CALLS.into(), Value::Bool(true));
+    }
     Ok(request)
 }
 
-/// That text alone is wanted says nothing.
-fn modalities(fields: &mut Fields, extra: &mut Map<String, Value>) {
-    if let Some(value) = fields.take("modalities")
-        && value != serde_json::json!(["text"])
-    {
-        extra.insert("modalities".into(), value);
-    }
-}
-
 /// Whether token counts are wanted. Padding against eavesdroppers is the business of whoever writes the stream.
-fn stream_options(fields: &mut Fields, extra: &mut Map<String, Value>) -> Result<bool, Malformed> {
+fn stream_options(fields: &mut Fields) -> Result<bool, Malformed> {
     let Some(mut options) = fields.object("stream_options")? else { return Ok(false) };
-    let include_usage = options.boolean("include_usage")?.unwrap_or(false);
     options.boolean("include_obfuscation")?;
-    options.keep_rest(extra);
-    Ok(include_usage)
+    Ok(options.boolean("include_usage")?.unwrap_or(false))
 }
 
 /// The newer name wins; where a sender gives both, the lower limit keeps to either.
@@ -104,16 +91,10 @@ fn sampling(fields: &mut Fields) -> Result<Sampling, Malformed> {
 }
 
 fn stop(fields: &mut Fields) -> Result<Vec<String>, Malformed> {
-    match fields.take("stop") {
+    match fields.peek("stop") {
         None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![text]),
-        Some(Value::Array(items)) => {
-            let text = |(index, item)| match item {
-                Value::String(text) => Ok(text),
-                _ => Err(fields.wrong(&format!("stop.{index}"), "a string")),
-            };
-            items.into_iter().enumerate().map(text).collect()
-        }
+        Some(Value::String(_)) => Ok(fields.string("stop")?.into_iter().collect()),
+        Some(Value::Array(_)) => fields.strings("stop"),
         Some(_) => Err(fields.wrong("stop", "a string or a list of strings")),
     }
 }
@@ -128,7 +109,7 @@ fn logprobs(fields: &mut Fields) -> Result<Option<LogProbs>, Malformed> {
 }
 
 /// OpenAI's `reasoning_effort`, OpenRouter's `reasoning` and `include_reasoning`, and `thinking` as several have it.
-fn reasoning(fields: &mut Fields, extra: &mut Map<String, Value>) -> Result<Option<Reasoning>, Malformed> {
+fn reasoning(fields: &mut Fields) -> Result<Option<Reasoning>, Malformed> {
     let mut found: Option<Reasoning> = None;
     if let Some(mut object) = fields.object("reasoning")? {
         let reasoning = found.get_or_insert_default();
@@ -138,7 +119,6 @@ fn reasoning(fields: &mut Fields, extra: &mut Map<String, Value>) -> Result<Opti
         if object.boolean("enabled")? == Some(false) {
             reasoning.effort = Some(Effort::None);
         }
-        object.keep_rest(extra);
     }
     if let Some(mut object) = fields.object("thinking")? {
         let reasoning = found.get_or_insert_default();
@@ -149,7 +129,6 @@ fn reasoning(fields: &mut Fields, extra: &mut Map<String, Value>) -> Result<Opti
             _ => return Err(object.wrong("type", "`enabled`, `adaptive` or `disabled`")),
         }
         reasoning.budget_tokens = object.integer("budget_tokens")?.or(reasoning.budget_tokens);
-        object.keep_rest(extra);
     }
     if let Some(show) = fields.boolean("include_reasoning")? {
         found.get_or_insert_default().show = Some(show);
@@ -174,7 +153,7 @@ fn effort(fields: &mut Fields, name: &str) -> Result<Option<Effort>, Malformed> 
     Ok(Some(effort))
 }
 
-fn reply_format(fields: &mut Fields, extra: &mut Map<String, Value>) -> Result<Option<ReplyFormat>, Malformed> {
+fn reply_format(fields: &mut Fields) -> Result<Option<ReplyFormat>, Malformed> {
     let Some(mut object) = fields.object("response_format")? else { return Ok(None) };
     let kind = object.required_string("type")?;
     let format = match kind.as_str() {
@@ -186,127 +165,120 @@ fn reply_format(fields: &mut Fields, extra: &mut Map<String, Value>) -> Result<O
         },
         "json_schema" => {
             let mut inner = object.required_object("json_schema")?;
-            let format = ReplyFormat::JsonSchema {
+            ReplyFormat::JsonSchema {
                 name: inner.string("name")?,
                 description: inner.string("description")?,
                 schema: Value::Object(inner.map("schema")?.unwrap_or_default()),
                 strict: inner.boolean("strict")?,
-            };
-            inner.keep_rest(extra);
-            format
+            }
         }
         _ => return Err(object.wrong("type", "`text`, `json_object` or `json_schema`")),
     };
-    object.keep_rest(extra);
     Ok(Some(format))
 }
 
-fn tools(fields: &mut Fields, request: &mut Request, extra: &mut Map<String, Value>) -> Result<(), Malformed> {
-    for (index, tool) in fields.list("tools")?.into_iter().flatten().enumerate() {
-        request.tools.push(tool_of(format!("tools.{index}"), tool, extra)?);
+/// Whether the sender knows calls in the older form alone.
+fn tools(fields: &mut Fields, request: &mut Request) -> Result<bool, Malformed> {
+    for tool in fields.objects("tools")? {
+        request.tools.push(tool_of(tool)?);
     }
-    request.tool_choice = tool_choice(fields, &mut request.left_out)?;
-    if let Some(functions) = fields.list("functions")? {
-        for (index, function) in functions.into_iter().enumerate() {
-            let function = Fields::of(format!("functions.{index}"), function)?;
-            request.tools.push(Tool::Function(function_of(function, extra)?));
-        }
-        extra.insert(OLDER_CALLS.into(), Value::Bool(true));
+    request.tool_choice = tool_choice(fields)?;
+    let is_older = fields.has("functions");
+    for function in fields.objects("functions")? {
+        request.tools.push(Tool::Function(function_of(function)?));
     }
-    if let Some(choice) = older_choice(fields, &mut request.left_out)? {
+    if let Some(choice) = older_choice(fields)? {
         request.tool_choice.get_or_insert(choice);
     }
-    Ok(())
+    Ok(is_older)
 }
 
-fn tool_of(path: String, tool: Value, extra: &mut Map<String, Value>) -> Result<Tool, Malformed> {
-    let mut tool = Fields::of(path, tool)?;
+fn tool_of(mut tool: Fields) -> Result<Tool, Malformed> {
     match tool.text("type") {
         Some("function") => {}
         Some(_) => return Ok(Tool::Native(tool.into_value())),
         None => return Err(tool.wrong("type", "a string")),
     }
-    tool.take("type");
-    let mut function = function_of(tool.required_object("function")?, extra)?;
-    if let Some(cache) = read_parts::cache(&mut tool)? {
+    tool.forget(&["type"]);
+    let mut function = function_of(tool.required_object("function")?)?;
+    if let Some(cache) = tool.cache_control()? {
         function.cache = Some(cache);
     }
-    tool.keep_rest(extra);
     Ok(Tool::Function(function))
 }
 
-fn function_of(mut fields: Fields, extra: &mut Map<String, Value>) -> Result<Function, Malformed> {
-    let function = Function {
+fn function_of(mut fields: Fields) -> Result<Function, Malformed> {
+    Ok(Function {
         name: fields.required_string("name")?,
         description: fields.string("description")?,
         parameters: fields.map("parameters")?.map(Value::Object),
         strict: fields.boolean("strict")?,
-        cache: read_parts::cache(&mut fields)?,
-    };
-    fields.keep_rest(extra);
-    Ok(function)
-}
-
-fn tool_choice(fields: &mut Fields, left_out: &mut Vec<String>) -> Result<Option<ToolChoice>, Malformed> {
-    const EXPECTED: &str = "`none`, `auto`, `required` or an object that names a tool";
-    let choice = match fields.take("tool_choice") {
-        None => return Ok(None),
-        Some(Value::String(word)) => match word.as_str() {
-            "none" => ToolChoice::None,
-            "auto" => ToolChoice::Auto,
-            // Mistral's word.
-            "required" | "any" => ToolChoice::Required,
-            _ => return Err(fields.wrong("tool_choice", EXPECTED)),
-        },
-        Some(object @ Value::Object(_)) => match object["type"].as_str() {
-            Some("function") => {
-                let mut choice = Fields::of("tool_choice".into(), object)?;
-                choice.take("type");
-                let mut function = choice.required_object("function")?;
-                let name = function.required_string("name")?;
-                left_out.extend(function.rest_by_path().into_iter().chain(choice.rest_by_path()));
-                ToolChoice::Function(name)
-            }
-            Some("allowed_tools") => allowed(object)?,
-            Some(_) => ToolChoice::Native(object),
-            None => return Err(wrong("tool_choice.type".into(), "a string")),
-        },
-        Some(_) => return Err(fields.wrong("tool_choice", EXPECTED)),
-    };
-    Ok(Some(choice))
-}
-
-fn allowed(choice: Value) -> Result<ToolChoice, Malformed> {
-    let tools = choice["allowed_tools"]["tools"].as_array();
-    let tools = tools.ok_or_else(|| wrong("tool_choice.allowed_tools.tools".into(), "a list"))?;
-    let name = |tool: &Value| {
-        let is_function = tool["type"] == "function";
-        tool["function"]["name"].as_str().filter(|_| is_function).map(str::to_owned)
-    };
-    let functions: Option<Vec<String>> = tools.iter().map(name).collect();
-    let required = match choice["allowed_tools"]["mode"].as_str() {
-        Some("auto") => false,
-        Some("required") => true,
-        _ => return Err(wrong("tool_choice.allowed_tools.mode".into(), "`auto` or `required`")),
-    };
-    Ok(match functions {
-        Some(functions) => ToolChoice::Allowed { functions, required },
-        // Among them is a tool that only this format knows.
-        None => ToolChoice::Native(choice),
+        cache: fields.cache_control()?,
     })
 }
 
-fn older_choice(fields: &mut Fields, left_out: &mut Vec<String>) -> Result<Option<ToolChoice>, Malformed> {
-    match fields.take("function_call") {
-        None => Ok(None),
-        Some(Value::String(word)) if word == "none" => Ok(Some(ToolChoice::None)),
-        Some(Value::String(word)) if word == "auto" => Ok(Some(ToolChoice::Auto)),
-        Some(object @ Value::Object(_)) => {
-            let mut choice = Fields::of("function_call".into(), object)?;
-            let name = choice.required_string("name")?;
-            left_out.extend(choice.rest_by_path());
-            Ok(Some(ToolChoice::Function(name)))
+fn tool_choice(fields: &mut Fields) -> Result<Option<ToolChoice>, Malformed> {
+    const EXPECTED: &str = "`none`, `auto`, `required` or an object that names a tool";
+    match fields.peek("tool_choice") {
+        None => return Ok(None),
+        Some(Value::String(_) | Value::Object(_)) => {}
+        Some(_) => return Err(fields.wrong("tool_choice", EXPECTED)),
+    }
+    if let Some(word) = fields.text("tool_choice").map(str::to_owned) {
+        fields.forget(&["tool_choice"]);
+        return match word.as_str() {
+            "none" => Ok(Some(ToolChoice::None)),
+            "auto" => Ok(Some(ToolChoice::Auto)),
+            // Mistral's word.
+            "required" | "any" => Ok(Some(ToolChoice::Required)),
+            _ => Err(fields.wrong("tool_choice", EXPECTED)),
+        };
+    }
+    let mut choice = fields.required_object("tool_choice")?;
+    match choice.text("type") {
+        Some("function") => {
+            choice.forget(&["type"]);
+            Ok(Some(ToolChoice::Function(choice.required_object("function")?.required_string("name")?)))
         }
-        Some(_) => Err(fields.wrong("function_call", "`none`, `auto` or an object with a name")),
+        Some("allowed_tools") => allowed(choice).map(Some),
+        Some(_) => Ok(Some(ToolChoice::Native(choice.into_value()))),
+        None => Err(choice.wrong("type", "a string")),
+    }
+}
+
+fn allowed(mut choice: Fields) -> Result<ToolChoice, Malformed> {
+    let is_function = |tool: &Value| tool["type"] == "function";
+    let tools = choice.peek("allowed_tools").and_then(|allowed| allowed["tools"].as_array());
+    // Among them is a tool that only this format knows.
+    if tools.is_some_and(|tools| !tools.iter().all(is_function)) {
+        return Ok(ToolChoice::Native(choice.into_value()));
+    }
+    choice.forget(&["type"]);
+    let mut allowed = choice.required_object("allowed_tools")?;
+    let required = match allowed.required_string("mode")?.as_str() {
+        "auto" => false,
+        "required" => true,
+        _ => return Err(allowed.wrong("mode", "`auto` or `required`")),
+    };
+    if !allowed.has("tools") {
+        return Err(allowed.wrong("tools", "a list"));
+    }
+    let name = |mut tool: Fields| {
+        tool.forget(&["type"]);
+        tool.required_object("function")?.required_string("name")
+    };
+    let functions = allowed.objects("tools")?.into_iter().map(name).collect::<Result<_, _>>()?;
+    Ok(ToolChoice::Allowed { functions, required })
+}
+
+fn older_choice(fields: &mut Fields) -> Result<Option<ToolChoice>, Malformed> {
+    match fields.peek("function_call") {
+        None => Ok(None),
+        Some(Value::String(_)) => match fields.required_string("function_call")?.as_str() {
+            "none" => Ok(Some(ToolChoice::None)),
+            "auto" => Ok(Some(ToolChoice::Auto)),
+            _ => Err(fields.wrong("function_call", "`none`, `auto` or an object with a name")),
+        },
+        Some(_) => Ok(Some(ToolChoice::Function(fields.required_object("function_call")?.required_string("name")?))),
     }
 }

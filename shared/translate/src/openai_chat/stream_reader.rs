@@ -2,13 +2,21 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use super::{
-    fields::object,
     finish::{self, Told},
     read_reply::{custom_call, google_seal, image, made_up_id},
     thoughts, usage,
     wire::{Call, Choice, Completion, Piece, Said, pieces},
 };
+use crate::json::object;
 use crate::{Event, Format, Part, Unreadable};
+
+/// A source; its index is for those alone who add up deltas.
+fn source(mut annotation: Value) -> Event {
+    if let Value::Object(members) = &mut annotation {
+        members.shift_remove("index");
+    }
+    Event::Annotation(annotation)
+}
 
 /// Reads the chunks of the first choice.
 #[derive(Debug, Default)]
@@ -139,7 +147,7 @@ impl StreamReader {
         if let Some(reason) = said.refusal.filter(|reason| !reason.is_empty()) {
             self.refusal(reason, out);
         }
-        out.extend(said.annotations.into_iter().flatten().map(Event::Annotation));
+        out.extend(said.annotations.into_iter().flatten().map(source));
         let logprobs = logprobs.map(super::wire::LogProbs::into_list).filter(|list| !list.is_empty());
         out.extend(logprobs.map(Event::Logprobs));
         for value in said.images.into_iter().flatten() {

@@ -4,13 +4,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    fields::object,
     finish,
     thoughts::{self, Place},
     usage,
     write_reply::{Shown, call_seal, id, media, shifted, tier, wants_older_calls},
 };
-use crate::{Event, Finish, Format, Request, Signature, Stamp, Usage};
+use crate::json::object;
+use crate::{Event, Finish, Format, Request, Signature, Stamp, Usage, unsaid::has_place};
 
 /// Writes chunks of one choice.
 #[derive(Debug)]
@@ -91,6 +91,7 @@ impl StreamWriter {
                 self.text += text.chars().count();
                 self.delta(object([("content", text.into())]), out);
             }
+            Event::Annotation(annotation) if !has_place(&annotation, Format::OpenaiChat) => {}
             Event::Annotation(annotation) => {
                 let mut annotation = shifted(annotation, self.before);
                 annotation["index"] = self.annotations.len().into();

@@ -5,12 +5,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::{Map, Value, json};
 
 use super::{
-    fields::object,
     target::Target,
     thoughts::{self, Place, append, push},
     write_parts::{audio, file, image, of_text, text, video, with_cache},
 };
-use crate::{Format, Losses, Member, Message, Part, Role, Signature, Source, ToolCall, ToolResult, Unsupported};
+use crate::{
+    Format, Losses, Member, Message, Part, Parts, Role, Signature, Source, ToolCall, ToolResult, Unsupported,
+    json::object,
+};
 
 const OWN: Format = Format::OpenaiChat;
 
@@ -21,49 +23,35 @@ pub(super) struct Messages<'a> {
     written: Vec<Value>,
 }
 
-/// What its items are to the sender of `input` is not known here: several are one message.
-const INPUT: &str = "input";
-
-/// Where the sender has a message's content.
-fn place(origin: Format, index: usize) -> String {
-    if origin == Format::OpenaiResponses { INPUT.to_owned() } else { format!("messages.{index}.content") }
-}
-
-fn under(path: &str, name: &str) -> String {
-    if path == INPUT { INPUT.to_owned() } else { format!("{path}.{name}") }
-}
-
 impl<'a> Messages<'a> {
     pub(super) fn new(origin: Format, target: Target, losses: &'a mut Losses) -> Self {
         Self { origin, target, losses, written: Vec::new() }
     }
 
-    pub(super) fn write(mut self, system: Vec<Part>, messages: Vec<Message>) -> Result<Vec<Value>, Unsupported> {
+    pub(super) fn write(mut self, system: Parts, messages: Vec<Message>) -> Result<Vec<Value>, Unsupported> {
         if !system.is_empty() {
             // OpenAI's newer models read it as `developer`; only they know that word.
-            let parts = self.parts(system, Member::System.name(self.origin))?;
+            let parts = self.parts(system)?;
             self.push("system", None, self.content(parts, "\n\n"));
         }
         let ends_with_reply = messages.last().is_some_and(|message| message.role == Role::Assistant);
         if ends_with_reply && self.origin != OWN {
             // The model answers anew and does not go on with the words it is given.
-            self.losses.hint("messages");
+            self.losses.hint(Member::Messages.name(self.origin));
         }
-        for (index, message) in messages.into_iter().enumerate() {
-            self.message(&place(self.origin, index), message)?;
-        }
+        messages.into_iter().try_for_each(|message| self.message(message))?;
         Ok(self.written)
     }
 
-    fn message(&mut self, path: &str, message: Message) -> Result<(), Unsupported> {
+    fn message(&mut self, message: Message) -> Result<(), Unsupported> {
         let Message { role, name, parts } = message;
         match role {
             Role::System => {
-                let parts = self.parts(parts, path)?;
+                let parts = self.parts(parts)?;
                 self.push("system", name, self.content(parts, "\n\n"));
             }
-            Role::User => self.user(path, name, parts)?,
-            Role::Assistant => self.assistant(path, name, parts)?,
+            Role::User => self.user(name, parts)?,
+            Role::Assistant => self.assistant(name, parts)?,
         }
         Ok(())
     }
@@ -77,13 +65,10 @@ impl<'a> Messages<'a> {
     }
 
     /// Parts of a message that is not the model's.
-    fn parts(&mut self, parts: Vec<Part>, path: &str) -> Result<Vec<Value>, Unsupported> {
+    fn parts(&mut self, parts: Parts) -> Result<Vec<Value>, Unsupported> {
         let mut written = Vec::with_capacity(parts.len());
-        for (index, part) in parts.into_iter().enumerate() {
-            let path = under(path, &index.to_string());
-            if let Some(part) = self.part(part, &path)? {
-                written.push(part);
-            }
+        for (part, place) in parts {
+            written.extend(self.part(part, &place)?);
         }
         Ok(written)
     }
@@ -92,7 +77,7 @@ impl<'a> Messages<'a> {
         let (part, cache) = match part {
             Part::Text(text) => {
                 if !text.annotations.is_empty() {
-                    self.losses.hint("annotations");
+                    self.losses.hint_sources(path, self.origin);
                 }
                 of_text(text)
             }
@@ -132,16 +117,15 @@ impl<'a> Messages<'a> {
     }
 
     /// Results come first: they must follow the calls.
-    fn user(&mut self, path: &str, name: Option<String>, parts: Vec<Part>) -> Result<(), Unsupported> {
+    fn user(&mut self, name: Option<String>, parts: Parts) -> Result<(), Unsupported> {
         let (mut results, mut rest, mut moved) = (false, Vec::new(), Vec::new());
-        for (index, part) in parts.into_iter().enumerate() {
-            let path = under(path, &index.to_string());
+        for (part, place) in parts {
             match part {
                 Part::ToolResult(result) => {
                     results = true;
-                    moved.append(&mut self.result(result, &path)?);
+                    moved.append(&mut self.result(result, &place)?);
                 }
-                part => rest.extend(self.part(part, &path)?),
+                part => rest.extend(self.part(part, &place)?),
             }
         }
         moved.append(&mut rest);
@@ -153,13 +137,13 @@ impl<'a> Messages<'a> {
     }
 
     /// Writes what a function gave back. A result is text alone: gives back what the user must show in its stead.
-    fn result(&mut self, result: ToolResult, path: &str) -> Result<Vec<Value>, Unsupported> {
+    fn result(&mut self, result: ToolResult, place: &str) -> Result<Vec<Value>, Unsupported> {
         let ToolResult { call_id, content, is_error, cache } = result;
-        let written = self.parts(content, &under(path, "content"))?;
+        let written = self.parts(content)?;
         let (mut texts, others): (Vec<Value>, Vec<Value>) =
             written.into_iter().partition(|part| part["type"] == "text" || self.origin == OWN);
         if !others.is_empty() {
-            self.losses.hint("messages");
+            self.losses.hint(place);
             if texts.is_empty() {
                 texts.push(text("What the tool gave back is in the next message.".into()));
             }
@@ -178,13 +162,12 @@ impl<'a> Messages<'a> {
         Ok(others)
     }
 
-    fn assistant(&mut self, path: &str, name: Option<String>, parts: Vec<Part>) -> Result<(), Unsupported> {
+    fn assistant(&mut self, name: Option<String>, parts: Parts) -> Result<(), Unsupported> {
         let mut message = Map::new();
         message.insert("role".into(), "assistant".into());
         message.insert("content".into(), Value::Null);
         let (mut content, mut calls) = (Vec::new(), Vec::new());
-        for (index, part) in parts.into_iter().enumerate() {
-            let path = under(path, &index.to_string());
+        for (part, place) in parts {
             match part {
                 Part::Thinking(thinking) => {
                     self.thinking(thinking.signature.as_ref(), &thinking.text, &mut message, &mut content);
@@ -201,9 +184,9 @@ impl<'a> Messages<'a> {
                     }
                 }
                 Part::Image(_) | Part::File(_) | Part::Audio(_) | Part::Video(_) => {
-                    self.losses.cannot_because(&path, "a reply that is given back has texts and calls alone")?;
+                    self.losses.cannot_because(&place, "a reply that is given back has texts and calls alone")?;
                 }
-                part => content.extend(self.part(part, &path)?),
+                part => content.extend(self.part(part, &place)?),
             }
         }
         if !content.is_empty() {

@@ -3,7 +3,8 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use super::{fields::object, target::Target};
+use super::target::Target;
+use crate::json::object;
 use crate::{Cache, Format, Losses, Media, Member, Source, Text, Unsupported};
 
 pub(super) fn text(words: String) -> Value {

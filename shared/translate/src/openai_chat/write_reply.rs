@@ -1,13 +1,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    fields::object,
     finish,
     read_request::OLDER_CALLS,
     thoughts::{self, Place, append, push},
     usage,
 };
-use crate::{Format, Media, Part, Reply, Request, Signature, Source, Stamp, Text, ToolCall};
+use crate::json::object;
+use crate::{Format, Media, Part, Reply, Request, Signature, Source, Stamp, Text, ToolCall, unsaid::has_place};
 
 /// `request` tells whether its sender knows calls in the older form alone.
 pub(crate) fn write_reply(reply: Reply, request: &Request, stamp: &Stamp) -> Value {
@@ -43,7 +43,7 @@ pub(crate) fn write_reply(reply: Reply, request: &Request, stamp: &Stamp) -> Val
     written
 }
 
-pub(super) fn wants_older_calls(request: &Request) -> bool {
+pub(crate) fn wants_older_calls(request: &Request) -> bool {
     request.origin == Format::OpenaiChat && request.extra.contains_key(OLDER_CALLS)
 }
 
@@ -79,7 +79,8 @@ impl Spoken {
                 let content = self.content.get_or_insert_default();
                 let before = content.chars().count();
                 content.push_str(&text);
-                let annotations = annotations.into_iter().map(|annotation| shifted(annotation, before));
+                let known = annotations.into_iter().filter(|source| has_place(source, Format::OpenaiChat));
+                let annotations = known.map(|annotation| shifted(annotation, before));
                 self.annotations.extend(annotations);
             }
             Part::Refusal(reason) => self.refusal.get_or_insert_default().push_str(&reason),
@@ -95,7 +96,7 @@ impl Spoken {
                 Shown::Words(words) => self.content.get_or_insert_default().push_str(&words),
             },
             Part::Native { format: Format::OpenaiChat, value } => self.native(value),
-            // Nothing here has a place for them; no model is asked for them by a request in this format.
+            // Nothing here has a place for them: the caller is told so.
             Part::Native { .. } | Part::ToolResult(_) => {}
         }
     }

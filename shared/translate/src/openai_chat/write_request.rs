@@ -1,8 +1,7 @@
 use serde_json::{Map, Value, json};
 
-use super::{
-    fields::object, read_request::OLDER_CALLS, target::Target, write_messages::Messages, write_parts::with_cache,
-};
+use super::{read_request::OLDER_CALLS, target::Target, write_messages::Messages, write_parts::with_cache};
+use crate::json::object;
 use crate::{
     Effort, Format, Function, LogProbs, Losses, Member, Reasoning, ReplyFormat, Request, Sampling, Tool, ToolChoice,
     Unsupported, extra,
@@ -312,10 +311,9 @@ impl Writer<'_> {
             let same = SAME.contains(&(self.origin, &name)) && self.target.is_openai();
             if self.origin == OWN && name == OLDER_CALLS {
                 // The functions went as tools.
-            } else if self.origin == OWN && name.contains('.') {
-                // A member of a member: its place may be another now.
-                self.losses.hint(&name);
-            } else if self.origin == OWN || same {
+            } else if self.origin == OWN {
+                extra::put_back(&mut self.body, &name, value, self.losses);
+            } else if same {
                 self.body.insert(name, value);
             } else {
                 extra::leave_out(&name, &value, self.losses)?;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{OF_CALL, OWN, object};
+use super::{OF_CALL, OWN};
+use crate::json::object;
 use crate::{Signature, Stamp};
 
 /// Some providers write nothing for a call without arguments; clients read JSON.

@@ -1,11 +1,13 @@
 //! The conversation of a request: its items, and the parts that they are made of.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::members::{Members, not_one_of, wrong};
 use super::{OF_CALL, OWN, annotation};
+use crate::fields::{Fields, wrong};
+use crate::openai_chat::recording;
 use crate::{
-    Cache, Malformed, Media, Message, Part, Request, Role, Signature, Source, Text, Thinking, ToolCall, ToolResult,
+    Cache, Malformed, Media, Message, Part, Parts, Request, Role, Signature, Source, Text, Thinking, ToolCall,
+    ToolResult,
 };
 
 /// Endings of file names and their media types, for files that come without one of the two.
@@ -25,16 +27,18 @@ pub(super) const ENDINGS: [(&str, &str); 10] = [
 /// How the base64 of a PDF begins.
 const PDF_BASE64: &str = "JVBERi";
 
-pub(super) fn read(input: Value, request: &mut Request) -> Result<(), Malformed> {
+/// `body` is what `input` stands in.
+pub(super) fn read(input: Value, body: &Fields, request: &mut Request) -> Result<(), Malformed> {
     match input {
         Value::String(text) => {
-            request.messages.push(Message { role: Role::User, name: None, parts: vec![Part::text(text)] });
+            let parts = Parts::one(Part::text(text), "input");
+            request.messages.push(Message { role: Role::User, name: None, parts });
             Ok(())
         }
         Value::Array(items) => {
             let mut conversation = Conversation { request, seal: None };
             for (n, item) in items.into_iter().enumerate() {
-                conversation.item(item, &format!("input.{n}"))?;
+                conversation.item(body.within(format!("input.{n}"), item)?)?;
             }
             Ok(())
         }
@@ -49,130 +53,114 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
-    fn item(&mut self, item: Value, path: &str) -> Result<(), Malformed> {
-        let Value::Object(members) = &item else { return Err(wrong(path, "an object")) };
-        let kind = match members.get("type") {
-            None | Some(Value::Null) if members.contains_key("role") => "message",
-            None | Some(Value::Null) if members.contains_key("id") => "item_reference",
-            None | Some(Value::Null) => return Err(Members::new(item, path)?.missing("type")),
-            Some(Value::String(kind)) => kind.as_str(),
-            Some(_) => return Err(wrong(format!("{path}.type"), "a string")),
+    fn item(&mut self, item: Fields) -> Result<(), Malformed> {
+        let kind = match item.peek("type") {
+            None if item.has("role") => "message".to_owned(),
+            None if item.has("id") => "item_reference".to_owned(),
+            _ => item.kind()?,
         };
-        let given = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
-        match kind {
-            "message" => self.message(Members::new(item, path)?),
-            "function_call" if !given("namespace") && !by_program(members.get("caller")) => {
-                self.call(Members::new(item, path)?)
-            }
-            "function_call_output" if given("call_id") && !by_program(members.get("caller")) => {
-                self.result(Members::new(item, path)?)
-            }
-            "reasoning" => self.reasoning(Members::new(item, path)?),
+        match kind.as_str() {
+            "message" => self.message(item),
+            "function_call" if !item.has("namespace") && !by_program(&item) => self.call(item),
+            "function_call_output" if item.has("call_id") && !by_program(&item) => self.result(item),
+            "reasoning" => self.reasoning(item),
             _ => {
-                let role = if of_caller(kind) { Role::User } else { Role::Assistant };
-                self.push(role, Part::Native { format: OWN, value: item });
+                let role = if of_caller(&kind) { Role::User } else { Role::Assistant };
+                let place = item.place().to_owned();
+                self.push(role, Part::Native { format: OWN, value: item.into_value() }, &place);
                 Ok(())
             }
         }
     }
 
     /// Adds to the turn of `role`, where that is the one that goes on.
-    fn push(&mut self, role: Role, part: Part) {
+    fn push(&mut self, role: Role, part: Part, place: &str) {
         match self.request.messages.last_mut() {
             Some(last) if last.role == role && (role == Role::Assistant || last.parts.iter().all(is_item)) => {
-                last.parts.push(part);
+                last.parts.push(part, place);
             }
-            _ => self.request.messages.push(Message { role, name: None, parts: vec![part] }),
+            _ => {
+                let parts = Parts::one(part, place);
+                self.request.messages.push(Message { role, name: None, parts });
+            }
         }
     }
 
-    fn message(&mut self, mut members: Members) -> Result<(), Malformed> {
-        let role = members.required_string("role")?;
-        let path = members.path("content");
-        let parts = match members.value("content") {
-            None => return Err(members.missing("content")),
-            Some(content) => read_content(content, &path)?,
-        };
-        let place = members.path("role");
-        self.leave_out(members);
+    fn message(&mut self, mut item: Fields) -> Result<(), Malformed> {
+        let role = item.required_string("role")?;
+        let parts = read_content(&mut item, "content")?;
+        forget_labels(&mut item);
         match role.as_str() {
             "user" => self.request.messages.push(Message { role: Role::User, name: None, parts }),
             "assistant" => {
-                for part in parts {
-                    self.push(Role::Assistant, part);
+                for (part, place) in parts {
+                    self.push(Role::Assistant, part, &place);
                 }
             }
-            "system" | "developer" if self.request.messages.is_empty() => self.request.system.extend(parts),
+            "system" | "developer" if self.request.messages.is_empty() => self.request.system.append(parts),
             "system" | "developer" => {
                 self.request.messages.push(Message { role: Role::System, name: None, parts });
             }
-            _ => {
-                let roles = ["user", "assistant", "system", "developer"];
-                return Err(not_one_of(place, &role, &roles));
-            }
+            _ => return Err(item.not_one_of("role", &role, &["user", "assistant", "system", "developer"])),
         }
         Ok(())
     }
 
-    /// What an item has besides. The labels of the provider's store come back with every SDK, and say nothing.
-    fn leave_out(&mut self, members: Members) {
-        const LABELS: [&str; 8] = ["type", "id", "status", "phase", "namespace", "caller", "created_by", "name"];
-        let path = members.path("");
-        let rest =
-            members.rest().into_iter().filter(|(name, value)| !value.is_null() && !LABELS.contains(&name.as_str()));
-        self.request.left_out.extend(rest.map(|(name, _)| format!("{path}{name}")));
-    }
-
-    fn call(&mut self, mut members: Members) -> Result<(), Malformed> {
+    fn call(&mut self, mut item: Fields) -> Result<(), Malformed> {
         let call = ToolCall {
-            id: members.required_string("call_id")?,
-            name: members.required_string("name")?,
-            arguments: members.required_string("arguments")?,
+            id: item.required_string("call_id")?,
+            name: item.required_string("name")?,
+            arguments: item.required_string("arguments")?,
             signature: self.seal.take(),
             cache: None,
         };
-        self.leave_out(members);
-        self.push(Role::Assistant, Part::ToolCall(call));
+        forget_labels(&mut item);
+        self.push(Role::Assistant, Part::ToolCall(call), item.place());
         Ok(())
     }
 
-    fn result(&mut self, mut members: Members) -> Result<(), Malformed> {
-        let call_id = members.required_string("call_id")?;
-        let path = members.path("output");
-        let content = match members.value("output") {
-            None => return Err(members.missing("output")),
-            Some(output) => read_content(output, &path)?,
-        };
-        self.leave_out(members);
-        self.push(Role::User, Part::ToolResult(ToolResult { call_id, content, is_error: false, cache: None }));
+    fn result(&mut self, mut item: Fields) -> Result<(), Malformed> {
+        let call_id = item.required_string("call_id")?;
+        let content = read_content(&mut item, "output")?;
+        forget_labels(&mut item);
+        // The call says it.
+        item.forget(&["name"]);
+        let result = ToolResult { call_id, content, is_error: false, cache: None };
+        self.push(Role::User, Part::ToolResult(result), item.place());
         Ok(())
     }
 
-    fn reasoning(&mut self, mut members: Members) -> Result<(), Malformed> {
-        let sealed = members.string("encrypted_content")?.filter(|seal| !seal.is_empty());
+    fn reasoning(&mut self, mut item: Fields) -> Result<(), Malformed> {
+        forget_labels(&mut item);
+        let sealed = item.string("encrypted_content")?.filter(|seal| !seal.is_empty());
+        let summary = read_thoughts(&mut item, "summary")?;
+        let thoughts = read_thoughts(&mut item, "content")?;
         if let Some(seal) = sealed.as_deref().and_then(|seal| seal.strip_prefix(OF_CALL)) {
             self.seal = Some(Signature::read_from(OWN, seal));
             return Ok(());
         }
         let signature = sealed.map(|seal| Signature::read_from(OWN, &seal));
-        let mut texts = read_thoughts(&mut members, "summary")?;
-        if texts.is_empty() {
-            texts = read_thoughts(&mut members, "content")?;
-        }
-        match signature {
-            Some(seal) if texts.is_empty() => self.push(Role::Assistant, Part::RedactedThinking(seal)),
-            None if texts.is_empty() => {}
-            signature => {
-                let thinking = Thinking { text: texts.join("\n\n"), signature };
-                self.push(Role::Assistant, Part::Thinking(thinking));
-            }
-        }
+        // Of a provider that tells both, the summary is what others can be told too.
+        let texts = if summary.is_empty() { thoughts } else { summary };
+        let part = match signature {
+            Some(seal) if texts.is_empty() => Part::RedactedThinking(seal),
+            None if texts.is_empty() => return Ok(()),
+            signature => Part::Thinking(Thinking { text: texts.join("\n\n"), signature }),
+        };
+        self.push(Role::Assistant, part, item.place());
         Ok(())
     }
 }
 
-fn by_program(caller: Option<&Value>) -> bool {
-    caller.is_some_and(|caller| !caller.is_null() && caller.get("type") != Some(&json!("direct")))
+/// The labels of the provider's store come back with every SDK, and say nothing.
+fn forget_labels(item: &mut Fields) {
+    item.forget(&["type", "id", "status", "phase", "created_by"]);
+    item.forget_in("caller", "type", |kind| kind == "direct");
+}
+
+/// Whether a program that the provider runs called, not the model.
+fn by_program(item: &Fields) -> bool {
+    item.peek("caller").is_some_and(|caller| caller["type"] != "direct")
 }
 
 /// Whether an item of this kind comes from the caller's side.
@@ -196,92 +184,90 @@ pub(super) fn is_content(value: &Value) -> bool {
     kind.starts_with("input_") || kind.starts_with("output_") || matches!(kind, "text" | "computer_screenshot")
 }
 
-fn read_thoughts(members: &mut Members, name: &str) -> Result<Vec<String>, Malformed> {
-    let path = members.path(name);
-    let list = members.list(name)?.unwrap_or_default();
-    let texts = list.into_iter().enumerate();
-    texts.map(|(n, part)| Members::new(part, format!("{path}.{n}"))?.required_string("text")).collect()
-}
-
-fn read_content(content: Value, path: &str) -> Result<Vec<Part>, Malformed> {
-    match content {
-        Value::String(text) => Ok(vec![Part::text(text)]),
-        Value::Array(list) => {
-            let parts = list.into_iter().enumerate();
-            parts.map(|(n, part)| read_part(part, &format!("{path}.{n}"))).collect()
-        }
-        _ => Err(wrong(path, "a string or a list")),
-    }
-}
-
-fn read_part(part: Value, path: &str) -> Result<Part, Malformed> {
-    let kind = match part.get("type") {
-        Some(Value::String(kind)) => kind.as_str(),
-        Some(_) => return Err(wrong(format!("{path}.type"), "a string")),
-        None => return Err(Members::new(part, path)?.missing("type")),
+fn read_thoughts(item: &mut Fields, name: &str) -> Result<Vec<String>, Malformed> {
+    let text = |mut part: Fields| {
+        part.forget(&["type"]);
+        part.required_string("text")
     };
-    match kind {
+    item.objects(name)?.into_iter().map(text).collect()
+}
+
+/// A string or a list of parts.
+fn read_content(item: &mut Fields, name: &str) -> Result<Parts, Malformed> {
+    if let Some(Value::String(_)) = item.peek(name) {
+        return Ok(Parts::one(Part::text(item.required_string(name)?), item.path(name)));
+    }
+    if item.peek(name).is_some_and(|content| !content.is_array()) {
+        return Err(item.wrong(name, "a string or a list"));
+    }
+    let read = |part: Fields| {
+        let place = part.place().to_owned();
+        Ok((read_part(part)?, place))
+    };
+    if !item.has(name) {
+        item.required(name)?;
+    }
+    item.objects(name)?.into_iter().map(read).collect()
+}
+
+fn read_part(mut part: Fields) -> Result<Part, Malformed> {
+    let kind = part.kind()?;
+    if matches!(kind.as_str(), "input_text" | "output_text" | "refusal" | "input_image" | "input_file" | "input_audio")
+    {
+        part.forget(&["type"]);
+    }
+    match kind.as_str() {
         "input_text" | "output_text" => {
-            let mut members = Members::new(part, path)?;
-            let text = members.required_string("text")?;
-            let annotations = members.list("annotations")?.unwrap_or_default();
+            let text = part.required_string("text")?;
+            // What was said may come back with them: they are about that reply.
+            part.forget(&["logprobs"]);
+            let annotations = part.list("annotations")?.unwrap_or_default();
             let annotations = annotations.into_iter().map(annotation::nested).collect();
-            Ok(Part::Text(Text { text, annotations, cache: read_cache(&mut members)? }))
+            Ok(Part::Text(Text { text, annotations, cache: read_cache(&mut part)? }))
         }
-        "refusal" => Ok(Part::Refusal(Members::new(part, path)?.required_string("refusal")?)),
-        "input_image" => read_image(Members::new(part, path)?),
-        "input_file" => read_file(Members::new(part, path)?),
-        "input_audio" => read_audio(Members::new(part, path)?),
-        _ => Ok(Part::Native { format: OWN, value: part }),
+        "refusal" => Ok(Part::Refusal(part.required_string("refusal")?)),
+        "input_image" => read_image(part),
+        "input_file" => read_file(part),
+        "input_audio" => Ok(Part::Audio(Media::new(recording(part.required_object("input_audio")?)?))),
+        _ => Ok(Part::Native { format: OWN, value: part.into_value() }),
     }
 }
 
-fn read_cache(members: &mut Members) -> Result<Option<Cache>, Malformed> {
-    let Some(mut breakpoint) = members.object("prompt_cache_breakpoint")? else { return Ok(None) };
+fn read_cache(part: &mut Fields) -> Result<Option<Cache>, Malformed> {
+    let Some(mut breakpoint) = part.object("prompt_cache_breakpoint")? else { return Ok(None) };
+    breakpoint.forget_where("mode", |mode| mode == "explicit");
     Ok(Some(Cache { ttl: breakpoint.string("ttl")? }))
 }
 
-fn read_image(mut members: Members) -> Result<Part, Malformed> {
-    let url = members.string("image_url")?;
-    let id = members.string("file_id")?;
+fn read_image(mut part: Fields) -> Result<Part, Malformed> {
+    let url = part.string("image_url")?;
+    let id = part.string("file_id")?;
     let source = match (url, id) {
         (Some(url), None) => of_url(url),
         (None, Some(id)) => Source::Id { format: OWN, id },
         _ => {
             let message = "An image must have one of `image_url` and `file_id`.";
-            return Err(Malformed::new(members.path("image_url"), message));
+            return Err(Malformed::new(part.path("image_url"), message));
         }
     };
-    let detail = members.string("detail")?;
-    Ok(Part::Image(Media { source, name: None, detail, cache: read_cache(&mut members)? }))
+    let detail = part.string("detail")?;
+    Ok(Part::Image(Media { source, name: None, detail, cache: read_cache(&mut part)? }))
 }
 
-fn read_file(mut members: Members) -> Result<Part, Malformed> {
-    let name = members.string("filename")?;
-    let given = (members.string("file_data")?, members.string("file_url")?, members.string("file_id")?);
+fn read_file(mut part: Fields) -> Result<Part, Malformed> {
+    let name = part.string("filename")?;
+    let given = (part.string("file_data")?, part.string("file_url")?, part.string("file_id")?);
     let source = match given {
         (Some(data), None, None) => of_data(data, name.as_deref()),
         (None, Some(url), None) => Source::Url(url),
         (None, None, Some(id)) => Source::Id { format: OWN, id },
         _ => {
-            let path = members.path("file_data");
             let message = "A file must have one of `file_data`, `file_url` and `file_id`.";
-            return Err(Malformed::new(path, message));
+            return Err(Malformed::new(part.path("file_data"), message));
         }
     };
-    let detail = members.string("detail")?;
-    Ok(Part::File(Media { source, name, detail, cache: read_cache(&mut members)? }))
-}
-
-fn read_audio(mut members: Members) -> Result<Part, Malformed> {
-    let mut audio = members.object("input_audio")?.ok_or_else(|| members.missing("input_audio"))?;
-    let data = audio.required_string("data")?;
-    let format = audio.required_string("format")?;
-    let media_type = match format.as_str() {
-        "mp3" => "audio/mpeg".to_owned(),
-        other => format!("audio/{other}"),
-    };
-    Ok(Part::Audio(Media::new(Source::Inline { media_type, data })))
+    let detail = part.string("detail")?;
+    Ok(Part::File(Media { source, name, detail, cache: read_cache(&mut part)? }))
 }
 
 /// A data address holds the bytes; any other one is fetched.

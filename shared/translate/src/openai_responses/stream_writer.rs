@@ -11,6 +11,7 @@ use super::envelope::{Envelope, Outcome};
 use super::item::{self, Status};
 use super::open_item::{Call, Delta, ItemEvent, Kind, Message, Place, Reasoning};
 use super::sse::Numbered;
+use crate::unsaid::has_place;
 use crate::{Event, Finish, Media, Part, Request, Signature, Source, Stamp, Usage};
 
 #[derive(Debug)]
@@ -95,7 +96,9 @@ impl StreamWriter {
                 self.delta(Kind::Refusal, &text, Vec::new(), out);
             }
             Event::Annotation(annotation) => {
-                if let Open::Message(message) = &mut self.open {
+                if has_place(&annotation, OWN)
+                    && let Open::Message(message) = &mut self.open
+                {
                     message.annotation(annotation, &mut self.events, out);
                 }
             }

@@ -3,41 +3,24 @@
 use serde_json::{Map, Value, json};
 
 use super::OWN;
-use super::members::{Members, not_one_of, wrong};
+use crate::fields::Fields;
 use crate::{Format, Function, Malformed, Tool, ToolChoice};
 
-/// Members that mean something to OpenAI alone, with the value at which they mean nothing.
-fn says_nothing(name: &str, value: &Value) -> bool {
-    match name {
-        "type" | "name" | "description" | "parameters" | "strict" => true,
-        "defer_loading" | "async" => value == &Value::Bool(false),
-        "allowed_callers" => value == &json!(["direct"]),
-        _ => value.is_null(),
+pub(super) fn read_tool(mut tool: Fields) -> Result<Tool, Malformed> {
+    if tool.kind()? != "function" {
+        return Ok(Tool::Native(tool.into_value()));
     }
-}
-
-pub(super) fn read_tool(value: Value, path: &str) -> Result<Tool, Malformed> {
-    let Value::Object(members) = &value else { return Err(wrong(path, "an object")) };
-    match members.get("type") {
-        Some(Value::String(kind)) if kind == "function" => {}
-        Some(Value::String(_)) => return Ok(Tool::Native(value)),
-        Some(_) => return Err(wrong(format!("{path}.type"), "a string")),
-        None => return Err(Members::new(value, path)?.missing("type")),
+    // Members that mean something to OpenAI alone, with the value at which they mean nothing.
+    tool.forget(&["type"]);
+    for name in ["defer_loading", "async"] {
+        tool.forget_where(name, |value| *value == json!(false));
     }
-    if !members.iter().all(|(name, value)| says_nothing(name, value)) && members.contains_key("name") {
-        return Ok(Tool::Native(value));
-    }
-    let mut members = Members::new(value, path)?;
-    let name = members.required_string("name")?;
-    let parameters = members.value("parameters");
-    if parameters.as_ref().is_some_and(|schema| !schema.is_object()) {
-        return Err(wrong(members.path("parameters"), "a JSON schema"));
-    }
+    tool.forget_where("allowed_callers", |callers| *callers == json!(["direct"]));
     Ok(Tool::Function(Function {
-        name,
-        description: members.string("description")?,
-        parameters,
-        strict: members.bool("strict")?,
+        name: tool.required_string("name")?,
+        description: tool.string("description")?,
+        parameters: tool.map("parameters")?.map(Value::Object),
+        strict: tool.boolean("strict")?,
         cache: None,
     }))
 }
@@ -61,45 +44,50 @@ pub(super) fn write_function(function: Function, origin: Format) -> Value {
     Value::Object(tool)
 }
 
-pub(super) fn read_choice(value: Value) -> Result<ToolChoice, Malformed> {
-    match value {
-        Value::String(word) => match word.as_str() {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
-            _ => Err(not_one_of("tool_choice".to_owned(), &word, &["auto", "none", "required"])),
-        },
-        Value::Object(ref members) => match members.get("type").and_then(Value::as_str) {
-            Some("function") => {
-                let name = Members::new(value, "tool_choice")?.required_string("name")?;
-                Ok(ToolChoice::Function(name))
-            }
-            Some("allowed_tools") => read_allowed(value),
-            Some(_) => Ok(ToolChoice::Native(value)),
-            None => Err(Malformed::new("tool_choice.type", "`tool_choice.type` must be a string.")),
-        },
-        _ => Err(wrong("tool_choice", "a string or an object")),
+pub(super) fn read_choice(body: &mut Fields) -> Result<Option<ToolChoice>, Malformed> {
+    match body.peek("tool_choice") {
+        None => return Ok(None),
+        Some(Value::String(_)) => {
+            let word = body.required_string("tool_choice")?;
+            return match word.as_str() {
+                "auto" => Ok(Some(ToolChoice::Auto)),
+                "none" => Ok(Some(ToolChoice::None)),
+                "required" => Ok(Some(ToolChoice::Required)),
+                _ => Err(body.not_one_of("tool_choice", &word, &["auto", "none", "required"])),
+            };
+        }
+        Some(Value::Object(_)) => {}
+        Some(_) => return Err(body.wrong("tool_choice", "a string or an object")),
+    }
+    let mut choice = body.required_object("tool_choice")?;
+    match choice.text("type") {
+        Some("function") => {
+            choice.forget(&["type"]);
+            Ok(Some(ToolChoice::Function(choice.required_string("name")?)))
+        }
+        Some("allowed_tools") => read_allowed(choice).map(Some),
+        Some(_) => Ok(Some(ToolChoice::Native(choice.into_value()))),
+        None => Err(choice.wrong("type", "a string")),
     }
 }
 
-fn read_allowed(value: Value) -> Result<ToolChoice, Malformed> {
-    let Some(tools) = value.get("tools").and_then(Value::as_array) else {
-        return Err(wrong("tool_choice.tools", "a list"));
+fn read_allowed(mut choice: Fields) -> Result<ToolChoice, Malformed> {
+    let Some(Value::Array(tools)) = choice.peek("tools") else { return Err(choice.wrong("tools", "a list")) };
+    let is_function = |tool: &Value| tool["type"] == "function" && tool["name"].is_string();
+    if !tools.iter().all(is_function) {
+        return Ok(ToolChoice::Native(choice.into_value()));
+    }
+    choice.forget(&["type"]);
+    let name = |mut tool: Fields| {
+        tool.forget(&["type"]);
+        tool.required_string("name")
     };
-    let functions: Option<Vec<String>> = tools
-        .iter()
-        .map(|tool| {
-            let kind = tool.get("type")?.as_str()?;
-            let name = tool.get("name")?.as_str()?;
-            (kind == "function").then(|| name.to_owned())
-        })
-        .collect();
-    let Some(functions) = functions else { return Ok(ToolChoice::Native(value)) };
-    match value.get("mode").and_then(Value::as_str) {
-        Some("required") => Ok(ToolChoice::Allowed { functions, required: true }),
-        Some("auto") => Ok(ToolChoice::Allowed { functions, required: false }),
-        Some(other) => Err(not_one_of("tool_choice.mode".to_owned(), other, &["auto", "required"])),
-        None => Err(wrong("tool_choice.mode", "a string")),
+    let functions = choice.objects("tools")?.into_iter().map(name).collect::<Result<_, _>>()?;
+    let mode = choice.required_string("mode")?;
+    match mode.as_str() {
+        "required" => Ok(ToolChoice::Allowed { functions, required: true }),
+        "auto" => Ok(ToolChoice::Allowed { functions, required: false }),
+        _ => Err(choice.not_one_of("mode", &mode, &["auto", "required"])),
     }
 }
 

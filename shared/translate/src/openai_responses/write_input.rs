@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::read_input::{ENDINGS, is_content};
-use super::{OWN, annotation, item, object};
+use super::{OWN, annotation, item};
+use crate::json::object;
 use crate::{
-    Cache, Format, Losses, Media, Member, Message, Part, Role, Signature, Source, Text, Thinking, ToolCall, ToolResult,
-    Unsupported,
+    Cache, Format, Losses, Media, Member, Message, Part, Parts, Role, Signature, Source, Text, Thinking, ToolCall,
+    ToolResult, Unsupported,
 };
 
 /// The most characters of a `call_id`.
@@ -14,7 +15,7 @@ const MAX_CALL_ID: usize = 64;
 
 /// `instructions` where the system's parts are plain texts, else a message that goes first.
 pub(super) fn write_system(
-    system: Vec<Part>,
+    system: Parts,
     origin: Format,
     input: &mut Vec<Value>,
     losses: &mut Losses,
@@ -26,7 +27,7 @@ pub(super) fn write_system(
         return Ok(None);
     }
     let mut texts = Vec::new();
-    for part in system {
+    for (part, _) in system {
         if let Part::Text(text) = part {
             if text.cache.is_some() {
                 losses.hint(Member::CacheControl.name(origin));
@@ -62,20 +63,15 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// The member that the sender has the conversation in.
-    fn place(&self) -> &'static str {
-        if self.origin == OWN { "input" } else { "messages" }
-    }
-
     fn message(&mut self, message: Message) -> Result<(), Unsupported> {
         let Message { role, name, parts } = message;
         if name.is_some() {
-            self.losses.hint(&format!("{}.name", self.place()));
+            self.losses.hint_name(parts.item().as_deref());
         }
         let mut content = Vec::new();
         let empty = parts.is_empty();
-        for part in parts {
-            if let Some(item) = self.part(role, part, &mut content)? {
+        for (part, place) in parts {
+            if let Some(item) = self.part(role, part, &place, &mut content)? {
                 self.flush(role, &mut content);
                 self.input.push(item);
             }
@@ -102,21 +98,27 @@ impl Writer<'_> {
     }
 
     /// Adds to the message, or gives an item of its own.
-    fn part(&mut self, role: Role, part: Part, content: &mut Vec<Value>) -> Result<Option<Value>, Unsupported> {
+    fn part(
+        &mut self,
+        role: Role,
+        part: Part,
+        place: &str,
+        content: &mut Vec<Value>,
+    ) -> Result<Option<Value>, Unsupported> {
         match part {
-            Part::Text(text) => content.push(self.text(role, text)),
+            Part::Text(text) => content.push(self.text(role, text, place)),
             Part::Refusal(refusal) if role == Role::Assistant => {
                 content.push(item::refusal(refusal));
             }
             Part::Refusal(refusal) => content.push(text_part(role, refusal)),
             Part::Image(_) | Part::File(_) | Part::Audio(_) if role == Role::Assistant => {
                 let reason = "the assistant's turns hold text and calls only";
-                self.losses.cannot_because(self.place(), reason)?;
+                self.losses.cannot_because(place, reason)?;
             }
-            Part::Image(media) => content.push(self.image(media)?),
-            Part::File(media) => content.push(self.file(media)?),
-            Part::Audio(media) => content.extend(self.audio(media)?),
-            Part::Video(_) => self.losses.cannot_because(self.place(), "it takes no video")?,
+            Part::Image(media) => content.push(self.image(media, place)?),
+            Part::File(media) => content.push(self.file(media, place)?),
+            Part::Audio(media) => content.extend(self.audio(media, place)?),
+            Part::Video(_) => self.losses.cannot_because(place, "it takes no video")?,
             Part::Thinking(Thinking { text, signature }) => return Ok(self.thinking(Some(text), signature.as_ref())),
             Part::RedactedThinking(seal) => return Ok(self.thinking(None, Some(&seal))),
             Part::ToolCall(call) => return Ok(Some(self.call(call))),
@@ -130,22 +132,38 @@ impl Writer<'_> {
             Part::Native { value, .. } => {
                 let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
                 let reason = format!("only the format it came in knows parts of the type `{kind}`");
-                self.losses.cannot_because(self.place(), &reason)?;
+                self.losses.cannot_because(place, &reason)?;
             }
         }
         Ok(None)
     }
 
-    fn text(&mut self, role: Role, text: Text) -> Value {
+    fn text(&mut self, role: Role, text: Text, place: &str) -> Value {
         let Text { text, annotations, cache } = text;
         let mut part = text_part(role, text);
         if role == Role::Assistant && !annotations.is_empty() {
-            let is_own = self.origin == OWN;
-            let known = |source| if is_own { Some(annotation::flat(source)) } else { annotation::known(source) };
-            part["annotations"] = annotations.into_iter().filter_map(known).collect();
+            part["annotations"] = self.sources(annotations, place);
+        } else if !annotations.is_empty() {
+            self.losses.hint_sources(place, self.origin);
         }
         self.cache(&mut part, cache);
         part
+    }
+
+    /// Of another format's sources, what this one knows; the rest is told.
+    fn sources(&mut self, annotations: Vec<Value>, place: &str) -> Value {
+        if self.origin == OWN {
+            return annotations.into_iter().map(annotation::flat).collect();
+        }
+        let known = annotations.into_iter().map(|source| {
+            let flat = annotation::flat(source);
+            let known = annotation::known(flat.clone());
+            if known.as_ref() != Some(&flat) {
+                self.losses.hint_sources(place, self.origin);
+            }
+            known
+        });
+        known.collect::<Vec<_>>().into_iter().flatten().collect()
     }
 
     /// Providers of this format find the beginnings that they know by themselves.
@@ -162,27 +180,27 @@ impl Writer<'_> {
         }
     }
 
-    fn file_id(&self, format: Format, id: String) -> Result<Value, Unsupported> {
+    fn file_id(&self, format: Format, id: String, place: &str) -> Result<Value, Unsupported> {
         match format {
             Format::OpenaiChat | Format::OpenaiResponses => Ok(Value::String(id)),
-            _ => Err(self.losses.never(self.place(), "a file in it was given to another provider")),
+            _ => Err(self.losses.never(place, "the file was given to another provider")),
         }
     }
 
-    fn image(&mut self, media: Media) -> Result<Value, Unsupported> {
+    fn image(&mut self, media: Media, place: &str) -> Result<Value, Unsupported> {
         let Media { source, name: _, detail, cache } = media;
         let mut part = json!({ "type": "input_image", "detail": detail.as_deref().unwrap_or("auto") });
         match source {
             Source::Inline { media_type, data } => part["image_url"] = data_url(&media_type, &data),
             Source::Url(url) => part["image_url"] = Value::String(url),
-            Source::Id { format, id } => part["file_id"] = self.file_id(format, id)?,
-            Source::Text(_) => return Err(self.losses.never(self.place(), "an image in it is text")),
+            Source::Id { format, id } => part["file_id"] = self.file_id(format, id, place)?,
+            Source::Text(_) => return Err(self.losses.never(place, "an image is no text")),
         }
         self.cache(&mut part, cache);
         Ok(part)
     }
 
-    fn file(&mut self, media: Media) -> Result<Value, Unsupported> {
+    fn file(&mut self, media: Media, place: &str) -> Result<Value, Unsupported> {
         use base64::Engine as _;
         let Media { source, name, detail, cache } = media;
         let mut part = json!({ "type": "input_file" });
@@ -200,7 +218,7 @@ impl Writer<'_> {
                 (None, None)
             }
             Source::Id { format, id } => {
-                part["file_id"] = self.file_id(format, id)?;
+                part["file_id"] = self.file_id(format, id, place)?;
                 (None, None)
             }
         };
@@ -218,7 +236,7 @@ impl Writer<'_> {
         Ok(part)
     }
 
-    fn audio(&mut self, media: Media) -> Result<Option<Value>, Unsupported> {
+    fn audio(&mut self, media: Media, place: &str) -> Result<Option<Value>, Unsupported> {
         match media.source {
             Source::Inline { media_type, data } if self.origin == OWN => {
                 let format = match media_type.as_str() {
@@ -229,7 +247,7 @@ impl Writer<'_> {
                 Ok(Some(object([("type", json!("input_audio")), ("input_audio", audio)])))
             }
             _ => {
-                self.losses.cannot_because(self.place(), "it takes no audio")?;
+                self.losses.cannot_because(place, "it takes no audio")?;
                 Ok(None)
             }
         }
@@ -263,18 +281,17 @@ impl Writer<'_> {
     }
 
     fn result(&mut self, result: ToolResult) -> Result<Value, Unsupported> {
-        let ToolResult { call_id: id, content, is_error, cache } = result;
+        let ToolResult { call_id: id, mut content, is_error, cache } = result;
         if is_error {
             self.losses.hint("is_error");
         }
         if cache.is_some() {
             self.losses.hint(Member::CacheControl.name(self.origin));
         }
-        let output = match <[Part; 1]>::try_from(content) {
-            Ok([Part::Text(Text { text, cache: None, .. })]) => Value::String(text),
-            Ok([part]) => self.output(vec![part])?,
-            Err(parts) if parts.is_empty() => Value::String(String::new()),
-            Err(parts) => self.output(parts)?,
+        let output = match &mut *content {
+            [] => Value::String(String::new()),
+            [Part::Text(Text { text, annotations: _, cache: None })] => Value::String(std::mem::take(text)),
+            _ => self.output(content)?,
         };
         Ok(object([
             ("type", json!("function_call_output")),
@@ -283,10 +300,10 @@ impl Writer<'_> {
         ]))
     }
 
-    fn output(&mut self, parts: Vec<Part>) -> Result<Value, Unsupported> {
+    fn output(&mut self, parts: Parts) -> Result<Value, Unsupported> {
         let mut content = Vec::new();
-        for part in parts {
-            self.part(Role::User, part, &mut content)?;
+        for (part, place) in parts {
+            self.part(Role::User, part, &place, &mut content)?;
         }
         Ok(Value::Array(content))
     }

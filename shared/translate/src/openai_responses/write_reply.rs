@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::envelope::{Envelope, Outcome};
 use super::item::{self, Status};
 use super::{OWN, annotation};
+use crate::unsaid::has_place;
 use crate::{Media, Part, Reply, Request, Source, Stamp, Text, Thinking, ToolCall};
 
 pub(crate) fn write_reply(reply: Reply, request: &Request, stamp: &Stamp) -> Value {
@@ -64,7 +65,8 @@ impl Output<'_> {
         match part {
             Part::Text(Text { text, annotations, cache: _ }) => {
                 let logprobs = self.logprobs.take().unwrap_or_default();
-                let annotations = annotations.into_iter().map(annotation::flat).collect();
+                let known = annotations.into_iter().filter(|source| has_place(source, OWN));
+                let annotations = known.map(annotation::flat).collect();
                 self.content.push(item::text(text, annotations, annotation::logprobs(logprobs)));
             }
             Part::Refusal(text) => self.content.push(item::refusal(text)),
@@ -87,7 +89,7 @@ impl Output<'_> {
                 let text = |text| item::text(text, Vec::new(), Vec::new());
                 self.content.extend(part.in_words().map(text));
             }
-            // No caller of this API can have asked for these.
+            // Nothing here has a place for them: the caller is told so.
             Part::ToolResult(_) | Part::Native { .. } => {}
         }
     }

@@ -151,7 +151,7 @@ impl Body {
     fn extra(&mut self, extra: Map<String, Value>, losses: &mut Losses) -> Result<(), Unsupported> {
         for (name, value) in extra {
             if self.origin == OWN {
-                self.put_back(&name, value);
+                extra::put_back(&mut self.map, &name, value, losses);
             } else if self.origin == Format::OpenaiChat && SAME_AS_IN_CHAT.contains(&name.as_str()) {
                 self.map.insert(name, value);
             } else {
@@ -159,21 +159,6 @@ impl Body {
             }
         }
         Ok(())
-    }
-
-    fn put_back(&mut self, name: &str, value: Value) {
-        let (map, name) = match name.split_once('.') {
-            None => (Some(&mut self.map), name),
-            Some((outer, inner)) => {
-                let object = self.map.entry(outer).or_insert_with(|| Value::Object(Map::new()));
-                (object.as_object_mut(), inner)
-            }
-        };
-        let Some(map) = map else { return };
-        match (map.get_mut(name), value) {
-            (Some(Value::Array(known)), Value::Array(rest)) => known.extend(rest),
-            (_, value) => drop(map.insert(name.to_owned(), value)),
-        }
     }
 }
 

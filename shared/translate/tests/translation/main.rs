@@ -3,10 +3,13 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod golden;
+mod places;
 mod providers;
 mod replies;
 mod requests;
+mod round_trips;
 mod said;
 mod schemas;
 mod streams;
 mod told;
+mod unknown;

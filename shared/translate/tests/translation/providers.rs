@@ -1,6 +1,6 @@
 //! The tables of `docs/PROVIDERS.md`, between its two marks.
 
-use std::{fmt::Write, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 
 use llm_api_translate::{Format, read_reply};
 
@@ -15,6 +15,14 @@ use crate::{
 const BEGIN: &str =
     "<!-- Made by the tests of shared/translate from here: UPDATE=1 cargo test -p llm-api-translate -->\n";
 const END: &str = "<!-- to here. -->\n";
+
+const UNSAID: &str = "\
+What the provider's own tools did (searches, code that it ran) has a place in its own format alone. The sources that they
+found are told in every format, as citations or annotations. Of a reply in one piece, what is left out is named in
+`X-LLM-API-Dropped`, as `reply.` and the provider's word for it. The headers of a stream are sent before anything of it is
+read: there the same parts are left out, and nothing names them. A picture that has no place is told of in words, in both.
+
+";
 
 const fn column(format: Format) -> &'static str {
     match format {
@@ -54,7 +62,11 @@ fn of_requests(out: &mut String) {
         heading(out, "Feature", Format::ALL.map(|format| column(format).to_owned()));
         for (feature, callers) in &outcomes {
             let cells = match callers.iter().find(|(format, _)| *format == caller) {
-                Some((_, targets)) => targets.iter().map(|(_, outcome)| mark(outcome)).collect(),
+                // The format's own body passes as bytes, whatever our writer makes of it.
+                Some((_, targets)) => targets
+                    .iter()
+                    .map(|(target, outcome)| if *target == caller { "✓".to_owned() } else { mark(outcome) })
+                    .collect(),
                 None => vec!["—".to_owned(); Format::ALL.len()],
             };
             row(out, &feature.replace('_', " "), cells);
@@ -74,7 +86,7 @@ fn shown(provider: Format) -> Vec<Shown> {
         let body = replies::recorded(provider, &name);
         // A reply that the model spoilt is told as a failure.
         let read = CALLERS.into_iter().filter_map(|caller| {
-            let written = replies::written(provider, &name, caller).to_string();
+            let written = replies::written(provider, &name, caller).body.to_string();
             Some((caller, Said::of_reply(read_reply(caller, written.as_bytes()).ok()?)))
         });
         let sent = Said::of_reply(read_reply(provider, body.as_bytes()).expect("a reply"));
@@ -122,12 +134,40 @@ fn of_replies(out: &mut String) {
     out.push('\n');
 }
 
+/// What replies say that a caller's format has no place for, by the name that the header has for it.
+fn of_what_is_dropped(out: &mut String) {
+    let mut dropped: BTreeMap<String, Vec<(Format, Format)>> = BTreeMap::new();
+    for provider in Format::ALL {
+        for (name, caller) in replies::of(provider).iter().flat_map(|name| CALLERS.map(|caller| (name, caller))) {
+            for what in replies::written(provider, name, caller).dropped {
+                dropped.entry(what).or_default().push((provider, caller));
+            }
+        }
+    }
+    heading(
+        out,
+        "Left out",
+        ["from".to_owned()].into_iter().chain(CALLERS.map(|caller| format!("to {}", column(caller)))),
+    );
+    for (what, cases) in dropped {
+        let mut providers: Vec<&str> = cases.iter().map(|(provider, _)| column(*provider)).collect();
+        providers.dedup();
+        let is_dropped = |caller| cases.iter().any(|(_, dropping)| *dropping == caller);
+        let marks = CALLERS.map(|caller| if is_dropped(caller) { "named" } else { "" }.to_owned());
+        row(out, &format!("`{what}`"), [providers.join(", ")].into_iter().chain(marks));
+    }
+    out.push('\n');
+}
+
 #[test]
 fn the_document_tells_what_the_tests_show() {
     let mut tables = String::from("## Requests\n\n");
     of_requests(&mut tables);
     tables.push_str("## Replies\n\n");
     of_replies(&mut tables);
+    tables.push_str("### What replies lose\n\n");
+    tables.push_str(UNSAID);
+    of_what_is_dropped(&mut tables);
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/PROVIDERS.md");
     let document = std::fs::read_to_string(&file).expect("docs/PROVIDERS.md");
     let (before, rest) = document.split_once(BEGIN).expect("the first mark");

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::golden::{CALLERS, Differences, names, path, read, read_json};
 
 /// Where a feature's folder has no `models.json`.
-const MODELS: [(Format, &str); 6] = [
+pub(crate) const MODELS: [(Format, &str); 6] = [
     (Format::OpenaiChat, "gpt-5.1"),
     (Format::OpenaiResponses, "gpt-5.1"),
     (Format::AnthropicMessages, "claude-opus-4-6"),
@@ -89,11 +89,20 @@ pub(crate) type Outcomes = BTreeMap<String, Vec<(Format, Vec<(Format, Outcome)>)
 
 pub(crate) fn outcomes() -> Outcomes {
     let of_feature = |feature: String| {
-        let has = |caller: &Format| path(&format!("requests/{feature}/{}.json", caller.name())).exists();
-        let callers = CALLERS.into_iter().filter(has).map(|caller| (caller, of_caller(&feature, caller))).collect();
+        let callers = callers_of(&feature).into_iter().map(|caller| (caller, of_caller(&feature, caller))).collect();
         (feature, callers)
     };
-    names("requests").into_iter().map(of_feature).collect()
+    features().into_iter().map(of_feature).collect()
+}
+
+pub(crate) fn features() -> Vec<String> {
+    names("requests")
+}
+
+/// Whose format has the feature.
+pub(crate) fn callers_of(feature: &str) -> Vec<Format> {
+    let has = |caller: &Format| path(&format!("requests/{feature}/{}.json", caller.name())).exists();
+    CALLERS.into_iter().filter(has).collect()
 }
 
 fn of_caller(feature: &str, caller: Format) -> Vec<(Format, Outcome)> {

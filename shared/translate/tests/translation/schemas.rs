@@ -88,7 +88,7 @@ fn of_replies(cases: &mut Vec<Value>) {
         for caller in CALLERS {
             let place = |kind: &str, name: &str| format!("{kind} {name} of {} for {}", provider.name(), caller.name());
             for name in replies::of(provider) {
-                let reply = replies::written(provider, &name, caller);
+                let reply = replies::written(provider, &name, caller).body;
                 cases.push(case(&place("reply", &name), reply_schema(caller), &reply));
             }
             for name in streams::of(provider) {

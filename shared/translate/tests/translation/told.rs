@@ -23,19 +23,12 @@ fn what_reading_leaves_out_is_told() {
     });
     assert_eq!(dropped(Format::AnthropicMessages, &anthropic, Format::OpenaiChat), ["tools.0.eager_input_streaming"]);
     assert!(dropped(Format::AnthropicMessages, &anthropic, Format::AnthropicMessages).is_empty());
-    let chat = json!({
-        "model": "m", "messages": [{"role": "user", "content": "x"}],
-        "tools": [{"type": "function", "function": {"name": "f"}}],
-        "tool_choice": {"type": "function", "function": {"name": "f", "why": 1}, "how": 2},
-    });
-    let expected = ["tool_choice.function.why", "tool_choice.how"];
-    assert_eq!(dropped(Format::OpenaiChat, &chat, Format::AnthropicMessages), expected);
     let responses = json!({"model": "m", "input": [
-        {"type": "message", "role": "user", "content": "x", "tone": "kind"},
+        {"type": "message", "id": "m_1", "role": "user", "content": "x", "phase": "commentary"},
         {"type": "function_call", "id": "fc_1", "status": "completed", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "id": "fo_1", "status": "completed", "call_id": "c", "output": "y"},
     ]});
-    assert_eq!(dropped(Format::OpenaiResponses, &responses, Format::GoogleGemini), ["input.0.tone"]);
+    assert!(dropped(Format::OpenaiResponses, &responses, Format::GoogleGemini).is_empty());
 }
 
 /// A picture reaches everybody, if only as words; a sound has a place nowhere.
@@ -94,4 +87,61 @@ fn a_dictionary_is_not_closed_without_a_word() {
     assert_eq!(sent["tools"][0]["input_schema"], schema);
     assert!(sent["tools"][0].get("strict").is_none());
     assert_eq!(losses.dropped().len(), 1);
+}
+
+fn refused(caller: Format, body: &Value, target: Format, on_unsupported: OnUnsupported) -> Result<Vec<String>, String> {
+    let request = read_request(caller, body.to_string().as_bytes()).expect("a request");
+    let mut losses = Losses::new(target, on_unsupported);
+    match write_request(target, request, "m", &mut losses) {
+        Ok(_) => Ok(losses.dropped().to_vec()),
+        Err(refused) => Err(refused.param),
+    }
+}
+
+/// One reply is all that other formats have; nobody gets fewer than were asked for without a word.
+#[test]
+fn several_replies_are_refused_by_name() {
+    for caller in CALLERS {
+        let mut body = match caller {
+            Format::OpenaiResponses => json!({"model": "m", "input": "x"}),
+            _ => json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}),
+        };
+        for n in [0, 2, 128] {
+            body["n"] = json!(n);
+            for target in Format::ALL.into_iter().filter(|target| *target != caller) {
+                // Callers of the other two may mean a member of the provider's.
+                let named = refused(caller, &body, target, OnUnsupported::Refuse);
+                assert_eq!(named, Err("n".to_owned()), "{n}: {caller} to {target}");
+                let named = refused(caller, &body, target, OnUnsupported::Drop).expect("leave to drop");
+                assert!(named.contains(&"n".to_owned()), "{n}: {caller} to {target}: {named:?}");
+            }
+        }
+    }
+}
+
+/// What a model spoke, drew or wrote into a file comes back to its own provider alone.
+#[test]
+fn media_in_what_the_model_said_are_refused_by_their_path() {
+    let file =
+        json!({"type": "file", "file": {"filename": "a.csv", "file_data": "data:application/x-other;base64,AAAA"}});
+    let kept = json!({"type": "file", "file": {"file_id": "file-1"}});
+    let sound = json!({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}});
+    for (message, path, targets) in [
+        (json!({"content": null, "audio": {"id": "audio_1"}}), "messages.1.audio", 5),
+        (json!({"content": [{"type": "text", "text": "x"}, file]}), "messages.1.content.1", 4),
+        (json!({"content": [kept]}), "messages.1.content.0", 5),
+        (json!({"content": [{"type": "text", "text": "x"}, sound]}), "messages.1.content.1", 2),
+    ] {
+        let mut said = message;
+        said["role"] = json!("assistant");
+        let asked = json!({"role": "user", "content": "x"});
+        let body = json!({"model": "m", "messages": [asked, said, asked]});
+        let others = Format::ALL.into_iter().filter(|target| *target != Format::OpenaiChat);
+        let named = others.map(|target| refused(Format::OpenaiChat, &body, target, OnUnsupported::Refuse));
+        let named: Vec<_> = named.collect();
+        let refusals = named.iter().filter(|named| named.as_ref().is_err_and(|param| param == path)).count();
+        // Who is not refused is sent it.
+        let silent = named.iter().filter(|named| named.is_err()).count() - refusals;
+        assert_eq!((refusals, silent), (targets, 0), "{path}: {named:?}");
+    }
 }

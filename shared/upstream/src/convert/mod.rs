@@ -1,7 +1,8 @@
-//! From one conversation to every wire format, and from every stream to the same steps. Pure functions.
+//! From one conversation to every wire format, and from every reply and stream to the same few things. Pure functions.
 
 mod anthropic;
-pub(crate) mod bedrock;
+mod bedrock;
+mod completion;
 mod gemini;
 mod image;
 mod openai;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use llm_api_domain::WireFamily;
 use serde_json::{Map, Value};
 
-pub use bedrock::totals;
+pub use completion::{Completion, totals};
 pub(crate) use openai::with_model;
 pub use stream::{Step, StreamReader, model_named_in};
 

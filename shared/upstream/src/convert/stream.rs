@@ -1,20 +1,11 @@
-//! Streams of every family, read into the same steps.
+//! Streams of every format, read into the same steps.
 
-use std::borrow::Cow;
-
-use llm_api_domain::{TokenUsage, WireFamily};
-use llm_api_translate as translate;
+use llm_api_domain::TokenUsage;
+use llm_api_translate::{self as translate, Event, Format, Usage};
 use serde::Deserialize;
 
-use super::bedrock;
-use crate::{
-    Auth, UpstreamError, sse,
-    wire::{
-        anthropic::{self, Delta},
-        gemini,
-        openai::{self, Chunk, CompletionError},
-    },
-};
+use super::completion::{finish_reason, totals};
+use crate::{Auth, UpstreamError, sse};
 
 /// What one event of a stream adds.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -64,17 +55,14 @@ pub fn model_named_in(data: &[u8]) -> Option<String> {
 /// Reads the events of one stream.
 #[derive(Debug)]
 pub struct StreamReader {
-    family: WireFamily,
-    /// Anthropic tells of the prompt first and of the reply last.
-    counted: anthropic::Usage,
-    is_complete: bool,
-    bedrock: translate::StreamReader,
+    reader: translate::StreamReader,
+    usage: Usage,
+    has_begun: bool,
 }
 
 impl StreamReader {
-    pub fn new(family: WireFamily) -> Self {
-        let bedrock = translate::StreamReader::new(translate::Format::BedrockConverse);
-        Self { family, counted: anthropic::Usage::default(), is_complete: false, bedrock }
+    pub fn new(format: Format) -> Self {
+        Self { reader: translate::StreamReader::new(format), usage: Usage::default(), has_begun: false }
     }
 
     /// Reads one whole raw event. `auth` is what was sent with the request: its secret is taken out of errors.
@@ -83,146 +71,76 @@ impl StreamReader {
     /// The provider's own error where the event is one; [`UpstreamError::BadResponse`] for one of another form.
     pub fn read(&mut self, event: &[u8], auth: Option<&Auth>) -> Result<Step, UpstreamError> {
         let Some(data) = sse::data(event) else { return Ok(Step::default()) };
-        let step = match self.family {
-            WireFamily::OpenaiChat | WireFamily::AzureOpenai => self.openai(&data),
-            WireFamily::AnthropicMessages => self.anthropic(&data),
-            WireFamily::GoogleGemini => self.gemini(&data),
-            WireFamily::AmazonBedrock => self.bedrock(event, &data),
-            WireFamily::Unsupported => Err(Unreadable::OtherForm),
-        };
-        step.map_err(|error| match error {
-            Unreadable::Provider => UpstreamError::from_error_body(&data, auth.map(|auth| &auth.secret)),
-            Unreadable::OtherForm => UpstreamError::bad("an event of the stream has another form than it should"),
-            Unreadable::Known(error) => error,
-        })
-    }
-
-    /// Whether the end of the body may come now. Without it the stream broke off, also where the body ended cleanly.
-    pub fn is_complete(&self) -> bool {
-        self.is_complete
-    }
-
-    fn openai(&mut self, data: &[u8]) -> Result<Step, Unreadable> {
-        if openai::is_done(data) {
-            self.is_complete = true;
-            return Ok(Step { is_last: true, ..Step::default() });
-        }
-        let chunk = Chunk::parse(data).map_err(|_| Unreadable::OtherForm)?;
-        if chunk.error {
-            return Err(Unreadable::Provider);
-        }
-        Ok(Step {
-            text: chunk.content.map(Cow::into_owned).filter(|text| !text.is_empty()),
-            finish_reason: chunk.finish_reason.map(Cow::into_owned),
-            usage: chunk.usage,
-            is_last: false,
-        })
-    }
-
-    fn anthropic(&mut self, data: &[u8]) -> Result<Step, Unreadable> {
-        let event: anthropic::Event<'_> = serde_json::from_slice(data).map_err(|_| Unreadable::OtherForm)?;
-        if event.error.is_some() {
-            return Err(Unreadable::Provider);
-        }
-        let mut step = Step::default();
-        match &*event.kind {
-            "message_start" => {
-                let started = event.message.and_then(|message| message.usage).map(anthropic::Usage::of_prompt);
-                step.usage = started.map(|usage| self.count(usage));
-            }
-            "content_block_delta" => {
-                step.text = event.delta.and_then(Delta::into_text).filter(|text| !text.is_empty());
-            }
-            "message_delta" => {
-                let reason = event.delta.and_then(|delta| delta.stop_reason);
-                step.finish_reason = reason.map(|reason| anthropic::finish_reason(&reason).to_owned());
-                step.usage = event.usage.map(|usage| self.count(usage));
-            }
-            "message_stop" => {
-                self.is_complete = true;
-                step.is_last = true;
-            }
-            // ping, content_block_start, content_block_stop, and what is new.
-            _ => {}
+        let events = self
+            .reader
+            .read(sse::name(event), &data)
+            .map_err(|error| UpstreamError::unreadable(error, &data, auth.map(|auth| &auth.secret)))?;
+        let step = self.step(events);
+        if step.is_last && !self.has_begun {
+            return Err(UpstreamError::bad("its stream has an end and nothing before it"));
         }
         Ok(step)
     }
 
-    fn bedrock(&mut self, event: &[u8], data: &[u8]) -> Result<Step, Unreadable> {
-        let events = self.bedrock.read(sse::name(event), data).map_err(|error| match error {
-            translate::Unreadable::Provider => Unreadable::Provider,
-            translate::Unreadable::OtherForm(_) | translate::Unreadable::Blocked(_) => Unreadable::OtherForm,
-        })?;
+    /// The body ended: the last step, where that is how a reply ends. Without one the stream broke off, also where the
+    /// body ended cleanly.
+    pub fn end(&mut self) -> Option<Step> {
+        let events = self.reader.finish();
+        let step = self.step(events);
+        step.is_last.then_some(step)
+    }
+
+    fn step(&mut self, events: Vec<Event>) -> Step {
         let mut step = Step::default();
         for event in events {
-            bedrock::step(&mut step, event);
+            match event {
+                Event::Start { .. } => self.has_begun = true,
+                Event::Text(text) if text.is_empty() => {}
+                Event::Text(text) => step.text.get_or_insert_default().push_str(&text),
+                Event::Usage(usage) => {
+                    self.usage = std::mem::take(&mut self.usage).updated(&usage);
+                    step.usage = Some(totals(&self.usage));
+                }
+                Event::Finish(finish) => step.finish_reason = Some(finish_reason(&finish).to_owned()),
+                Event::End => step.is_last = true,
+                // Thoughts, calls, sources: our own API tells the text alone.
+                _ => {}
+            }
         }
-        self.is_complete |= step.is_last;
-        Ok(step)
+        step
     }
-
-    fn count(&mut self, usage: anthropic::Usage) -> TokenUsage {
-        self.counted = self.counted.updated(usage);
-        self.counted.totals()
-    }
-
-    fn gemini(&mut self, data: &[u8]) -> Result<Step, Unreadable> {
-        let answer = gemini::Answer::parse(data).map_err(|error| match error {
-            CompletionError::Provider => Unreadable::Provider,
-            CompletionError::NotJson | CompletionError::NoChoices => Unreadable::OtherForm,
-        })?;
-        if let Some(error) = answer.blocked() {
-            return Err(Unreadable::Known(error));
-        }
-        let finish_reason = answer.finish_reason();
-        self.is_complete |= finish_reason.is_some();
-        Ok(Step {
-            text: Some(answer.text()).filter(|text| !text.is_empty()),
-            finish_reason: finish_reason.map(str::to_owned),
-            usage: answer.usage(),
-            is_last: false,
-        })
-    }
-}
-
-/// Why an event gives no step.
-enum Unreadable {
-    /// It is the provider's error.
-    Provider,
-    OtherForm,
-    Known(UpstreamError),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn failed(family: WireFamily, event: &str, auth: Option<&Auth>) -> UpstreamError {
-        StreamReader::new(family).read(event.as_bytes(), auth).expect_err("no step")
+    fn failed(format: Format, event: &str, auth: Option<&Auth>) -> UpstreamError {
+        StreamReader::new(format).read(event.as_bytes(), auth).expect_err("no step")
     }
 
     #[test]
     fn errors_in_a_stream_are_the_providers() {
         let overloaded = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
-        assert!(failed(WireFamily::AnthropicMessages, overloaded, None).is_overloaded());
+        assert!(failed(Format::AnthropicMessages, overloaded, None).is_overloaded());
         let limited = "data: {\"error\":{\"code\":429,\"message\":\"Slow\",\"status\":\"RESOURCE_EXHAUSTED\"}}\r\n\r\n";
-        assert!(matches!(failed(WireFamily::GoogleGemini, limited, None), UpstreamError::RateLimited { .. }));
+        assert!(matches!(failed(Format::GoogleGemini, limited, None), UpstreamError::RateLimited { .. }));
         let auth = Auth::key("Zq8rT2vWx4YzAb");
         let rejected = "data: {\"error\":{\"message\":\"Bad: Zq8rT2vWx4YzAb\",\"code\":\"invalid_api_key\"}}\n\n";
-        for family in [WireFamily::OpenaiChat, WireFamily::AzureOpenai] {
-            let error = failed(family, rejected, Some(&auth));
+        for format in [Format::OpenaiChat, Format::OpenaiResponses] {
+            let error = failed(format, rejected, Some(&auth));
             assert!(!error.to_string().contains("Zq8r"), "{error}");
             assert!(matches!(error, UpstreamError::KeyRejected { .. }), "{error:?}");
         }
         let blocked = "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n";
-        assert!(matches!(failed(WireFamily::GoogleGemini, blocked, None), UpstreamError::Refused { .. }));
+        assert!(matches!(failed(Format::GoogleGemini, blocked, None), UpstreamError::Refused { .. }));
     }
 
     #[test]
     fn an_event_of_another_form_is_a_bad_answer() {
-        for family in [WireFamily::OpenaiChat, WireFamily::AnthropicMessages, WireFamily::GoogleGemini] {
-            for event in ["data: {\"cut\n\n", "data: <html>\n\n", "data: 7\n\n", "data\n\n"] {
-                assert!(matches!(failed(family, event, None), UpstreamError::BadResponse { .. }), "{family:?} {event}");
+        for format in [Format::OpenaiChat, Format::AnthropicMessages, Format::GoogleGemini] {
+            for event in ["data: {\"cut\n\n", "data: <html>\n\n", "data: 7\n\n"] {
+                assert!(matches!(failed(format, event, None), UpstreamError::BadResponse { .. }), "{format:?} {event}");
             }
         }
     }
@@ -243,10 +161,10 @@ mod tests {
 
     #[test]
     fn a_comment_is_no_step() {
-        for family in [WireFamily::OpenaiChat, WireFamily::AnthropicMessages, WireFamily::GoogleGemini] {
-            let mut reader = StreamReader::new(family);
+        for format in [Format::OpenaiChat, Format::AnthropicMessages, Format::GoogleGemini] {
+            let mut reader = StreamReader::new(format);
             assert_eq!(reader.read(b": beat\n\n", None), Ok(Step::default()));
-            assert!(!reader.is_complete());
+            assert_eq!(reader.end(), None);
         }
     }
 }

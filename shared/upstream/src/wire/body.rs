@@ -11,6 +11,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::Wanted;
+
 /// Deeper nesting is refused: not every reader behind us survives it.
 const MAX_DEPTH: usize = 128;
 /// More members than any API knows; keeps the search for duplicates short.
@@ -58,7 +60,7 @@ impl BodyError {
 /// The body of a request for a model. Members keep their order and text; of duplicates the last is kept.
 #[derive(Clone)]
 pub struct RequestBody {
-    format: Format,
+    wanted: Wanted,
     body: Bytes,
     members: Vec<(Key, Range<usize>)>,
     had_duplicates: bool,
@@ -87,7 +89,7 @@ impl fmt::Debug for RequestBody {
 
 impl RequestBody {
     /// Reads no more than is needed to pass the body on; what its format demands beyond that is for the provider to say.
-    pub fn parse(format: Format, body: &Bytes) -> Result<Self, BodyError> {
+    pub fn parse(wanted: Wanted, body: &Bytes) -> Result<Self, BodyError> {
         if is_too_deep(body) {
             return Err(BodyError::TooDeep);
         }
@@ -97,11 +99,13 @@ impl RequestBody {
         }
         let find = |name| list.iter().find(|(key, _)| key == name).map(|(_, value)| value.get());
         let model = model(find("model"))?;
-        if matches!(format, Format::OpenaiChat | Format::AnthropicMessages) {
+        if wanted.has_messages() {
             check_messages(find("messages"))?;
         }
-        let stream = stream(find("stream"))?;
-        let wants_usage = format != Format::OpenaiChat || find("stream_options").is_some_and(includes_usage);
+        // Nothing else streams.
+        let stream = matches!(wanted, Wanted::Reply(_)) && stream(find("stream"))?;
+        let counts_on_request = wanted == Wanted::Reply(Format::OpenaiChat);
+        let wants_usage = !counts_on_request || find("stream_options").is_some_and(includes_usage);
         let place = |text: &str| {
             let start = text.as_ptr().addr() - body.as_ptr().addr();
             start..start + text.len()
@@ -113,11 +117,16 @@ impl RequestBody {
                 Cow::Owned(key) => (Key::Escaped(key.as_str().into()), place(value.get())),
             })
             .collect();
-        Ok(Self { format, body: body.clone(), members, had_duplicates, model, stream, wants_usage })
+        Ok(Self { wanted, body: body.clone(), members, had_duplicates, model, stream, wants_usage })
     }
 
+    pub fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    /// See [`Wanted::format`].
     pub fn format(&self) -> Format {
-        self.format
+        self.wanted.format()
     }
 
     /// As it was sent.
@@ -363,8 +372,10 @@ mod tests {
 
     use super::*;
 
+    const CHAT: Wanted = Wanted::Reply(Format::OpenaiChat);
+
     fn parse(text: &str) -> Result<RequestBody, BodyError> {
-        RequestBody::parse(Format::OpenaiChat, &Bytes::copy_from_slice(text.as_bytes()))
+        RequestBody::parse(CHAT, &Bytes::copy_from_slice(text.as_bytes()))
     }
 
     fn sent(text: &str, model: &str, force_usage: bool) -> String {
@@ -398,7 +409,7 @@ mod tests {
             assert!(matches!(parse(text), Err(BodyError::Malformed(_))), "{text}");
         }
         let not_utf8 = Bytes::from_static(b"{\"model\":\"m\",\"messages\":[\"\xff\"]}");
-        assert!(matches!(RequestBody::parse(Format::OpenaiChat, &not_utf8), Err(BodyError::Malformed(_))));
+        assert!(matches!(RequestBody::parse(CHAT, &not_utf8), Err(BodyError::Malformed(_))));
         let many = (0..300).map(|at| format!("\"k{at}\":1")).collect::<Vec<_>>().join(",");
         assert_eq!(parse(&format!("{{{many}}}")).expect_err("many"), BodyError::TooManyMembers);
     }
@@ -427,14 +438,26 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_wanted_is_asked_of_a_body() {
+        let parse = |wanted, text: &'static str| RequestBody::parse(wanted, &Bytes::from_static(text.as_bytes()));
+        let vectors = parse(Wanted::Embeddings, r#"{"model":"m","input":"a","stream":true}"#).expect("a body");
+        assert!(!vectors.stream(), "nothing streams");
+        assert_eq!(vectors.to_provider("m", true), vectors.bytes(), "so nothing is added for it");
+        assert_eq!(parse(Wanted::Embeddings, r#"{"input":"a"}"#).expect_err("no model"), BodyError::ModelMissing);
+        let without = r#"{"model":"m","input":"a"}"#;
+        assert_eq!(parse(Wanted::TokenCount, without).expect_err("none"), BodyError::MessagesMissing);
+        assert!(parse(Wanted::Reply(Format::OpenaiResponses), without).is_ok());
+    }
+
+    #[test]
     fn nothing_changed_means_the_same_bytes() {
         let text =
             "{ \"model\" : \"m\",\n \"messages\":[{}], \"stream\": true, \"stream_options\":{\"include_usage\":true} }";
         let original = Bytes::copy_from_slice(text.as_bytes());
-        let body = RequestBody::parse(Format::OpenaiChat, &original).expect("a body");
+        let body = RequestBody::parse(CHAT, &original).expect("a body");
         assert_eq!(body.to_provider("m", true).as_ptr(), original.as_ptr());
         let unstreamed = Bytes::from_static(br#"{"model":"m","messages":[{}]}"#);
-        let sent = RequestBody::parse(Format::OpenaiChat, &unstreamed).expect("a body").to_provider("m", true);
+        let sent = RequestBody::parse(CHAT, &unstreamed).expect("a body").to_provider("m", true);
         assert_eq!(sent.as_ptr(), unstreamed.as_ptr());
     }
 

@@ -4,16 +4,20 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use llm_api_storage::KeptReply;
 
-use super::{Completion, Keeping, MAX_KEPT};
+use super::{Completion, Keeping};
 
 /// A copy of what has passed, as long as it is not too large.
-struct Copy(Option<Vec<u8>>);
+struct Copy {
+    /// In bytes.
+    largest: usize,
+    so_far: Option<Vec<u8>>,
+}
 
 impl Copy {
     fn add(&mut self, piece: &Bytes) {
-        let fits = |copy: &Vec<u8>| copy.len() + piece.len() <= MAX_KEPT;
-        self.0 = self.0.take().filter(fits);
-        if let Some(copy) = &mut self.0 {
+        let fits = |copy: &Vec<u8>| copy.len() + piece.len() <= self.largest;
+        self.so_far = self.so_far.take().filter(fits);
+        if let Some(copy) = &mut self.so_far {
             copy.extend_from_slice(piece);
         }
     }
@@ -29,7 +33,7 @@ pub(super) fn tee(
 ) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send {
     stream! {
         let mut pieces = body.into_data_stream();
-        let mut copy = Copy(Some(Vec::new()));
+        let mut copy = Copy { largest: keeping.largest(), so_far: Some(Vec::new()) };
         let mut next = pieces.next().await;
         while let Some(piece) = next {
             let piece = match piece {
@@ -67,6 +71,6 @@ async fn end(keeping: Keeping, completion: &Completion, reply: KeptReply, copy: 
     if completion.has_failed() {
         keeping.release().await;
     } else {
-        keeping.finish(&KeptReply { body: copy.0, ..reply }).await;
+        keeping.finish(&KeptReply { body: copy.so_far, ..reply }).await;
     }
 }

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{asking, assistant, losses, user};
 use crate::{
-    Effort, Format, Function, LogProbs, Losses, Media, Message, OnUnsupported, Part, Reasoning, ReplyFormat, Request,
-    Role, Signature, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult, anthropic_messages::write_request,
+    Effort, Format, Function, LogProbs, Losses, Media, Message, OnUnsupported, Part, Parts, Reasoning, ReplyFormat,
+    Request, Role, Signature, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
+    anthropic_messages::write_request,
 };
 
 const CHAT: Format = Format::OpenaiChat;
@@ -33,7 +34,12 @@ fn call(id: &str, name: &str) -> Part {
 }
 
 fn result(id: &str) -> Part {
-    Part::ToolResult(ToolResult { call_id: id.into(), content: vec![Part::text("ok")], is_error: false, cache: None })
+    Part::ToolResult(ToolResult {
+        call_id: id.into(),
+        content: vec![Part::text("ok")].into(),
+        is_error: false,
+        cache: None,
+    })
 }
 
 fn function(strict: Option<bool>, parameters: Option<Value>) -> Tool {
@@ -43,7 +49,7 @@ fn function(strict: Option<bool>, parameters: Option<Value>) -> Tool {
 #[test]
 fn a_plain_request() {
     let request = with(|request| {
-        request.system = vec![Part::text("Be brief.")];
+        request.system = vec![Part::text("Be brief.")].into();
         request.stream = true;
         request.user = Some("u".into());
         request.choices = Some(1);
@@ -86,7 +92,7 @@ fn what_the_api_cannot_do_is_refused_by_the_senders_name() {
         ("response_format", "", |request| request.format = Some(ReplyFormat::JsonObject)),
         ("tools.0", "", |request| request.tools = vec![Tool::Native(json!({"type": "custom"}))]),
         ("tool_choice", "", |request| request.tool_choice = Some(ToolChoice::Native(json!({})))),
-        ("messages.0.content.0", "", |request| {
+        ("messages", "", |request| {
             let sound = Source::Inline { media_type: "audio/wav".into(), data: String::new() };
             request.messages = vec![user(vec![Part::Audio(Media::new(sound))])];
         }),
@@ -119,7 +125,7 @@ fn hints_are_left_out_where_everybody_sees_it() {
     });
     let (written, dropped) = write(request, "claude-opus-4-6");
     let expected =
-        ["messages.0.name", "verbosity", "prompt_cache_key", "store", "metadata", "prediction", "service_tier"];
+        ["messages.name", "verbosity", "prompt_cache_key", "store", "metadata", "prediction", "service_tier"];
     assert_eq!(dropped, expected);
     assert_eq!(written["metadata"], json!({"user_id": "s"}));
 }
@@ -152,8 +158,16 @@ fn results_of_parallel_calls_are_one_turn_and_come_first() {
 fn instructions_in_the_middle_stay_where_the_model_takes_them() {
     let request = || {
         with(|request| {
-            let system = |text: &str| Message { role: Role::System, name: None, parts: vec![Part::text(text)] };
-            request.messages.extend([system("A"), system("B"), assistant(vec![Part::text("C")]), system("D")]);
+            let system = |text: &str, place: &str| {
+                let parts = Parts::one(Part::text(text), place);
+                Message { role: Role::System, name: None, parts }
+            };
+            request.messages.extend([
+                system("A", "messages.1.content"),
+                system("B", "messages.2.content.0"),
+                assistant(vec![Part::text("C")]),
+                system("D", "messages.4.content"),
+            ]);
         })
     };
     let (written, dropped) = write(request(), "claude-opus-4-8");
@@ -162,13 +176,13 @@ fn instructions_in_the_middle_stay_where_the_model_takes_them() {
     assert_eq!((&written["system"], dropped), (&json!("D"), vec!["messages.4".to_owned()]));
     let (written, dropped) = write(request(), "claude-opus-4-5");
     assert_eq!(written["system"].as_array().map(Vec::len), Some(3));
-    assert_eq!(dropped.len(), 3);
+    assert_eq!(dropped, ["messages.1", "messages.2", "messages.4"]);
 }
 
 #[test]
 fn a_prompt_of_instructions_alone_is_the_users() {
     let mut request = Request::new(CHAT, "m");
-    request.system = vec![Part::text("Say hi.")];
+    request.system = vec![Part::text("Say hi.")].into();
     let (written, dropped) = write(request, "claude-opus-4-6");
     assert_eq!(written["messages"], json!([{"role": "user", "content": "Say hi."}]));
     assert_eq!((written.get("system"), dropped), (None, vec!["messages".to_owned()]));
@@ -352,9 +366,13 @@ fn media_become_what_the_api_takes() {
         Part::File(Media::new(Source::Id { format: CHAT, id: "file-1".into() })),
         Part::Native { format: CHAT, value: json!({}) },
     ] {
-        let request = with(|request| request.messages = vec![user(vec![Part::text("Look:"), part])]);
+        let request = with(|request| {
+            let mut message = user(vec![Part::text("Look:")]);
+            message.parts.push(part, "messages.3.content.1");
+            request.messages = vec![message];
+        });
         let error = write_request(request, "claude-opus-4-6", &mut losses()).expect_err("a loss");
-        assert_eq!(error.param, "messages.0.content.1");
+        assert_eq!(error.param, "messages.3.content.1");
     }
 }
 

@@ -321,6 +321,21 @@ fn seals_and_sources_are_written() {
 }
 
 #[test]
+fn a_block_without_its_beginning_is_read() {
+    let delta = |delta: Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
+    let events = read(&[
+        json!({"type": "message_start", "message": {"id": "msg_1"}}),
+        delta(json!({"type": "text_delta", "text": "Hel"})),
+        delta(json!({"type": "text_delta", "text": "lo"})),
+        json!({"type": "content_block_stop", "index": 0}),
+    ]);
+    assert_eq!(events[1..], [Event::Text("Hel".into()), Event::Text("lo".into()), Event::PartEnd]);
+    let call = delta(json!({"type": "input_json_delta", "partial_json": "{"}));
+    let error = StreamReader::default().read(call.to_string().as_bytes()).expect_err("whose input?");
+    assert!(matches!(error, Unreadable::OtherForm(_)));
+}
+
+#[test]
 fn a_stream_that_broke_off_ends_in_an_error() {
     let error = json!({"type": "overloaded_error", "message": "Overloaded"});
     let whole = json!({"type": "error", "error": error, "request_id": "req_1"});

@@ -41,7 +41,7 @@ fn asking(origin: Format) -> Request {
 }
 
 fn message(role: Role, parts: Vec<Part>) -> Message {
-    Message { role, name: None, parts }
+    Message { role, name: None, parts: parts.into() }
 }
 
 fn inline(media_type: &str, data: &str) -> Source {
@@ -70,7 +70,7 @@ fn call(id: &str, name: &str, arguments: &str) -> Part {
 }
 
 fn result(id: &str, text: &str, is_error: bool) -> Part {
-    Part::ToolResult(ToolResult { call_id: id.into(), content: vec![Part::text(text)], is_error, cache: None })
+    Part::ToolResult(ToolResult { call_id: id.into(), content: vec![Part::text(text)].into(), is_error, cache: None })
 }
 
 fn with_cache(text: &str, ttl: Option<&str>) -> Part {
@@ -82,7 +82,7 @@ fn with_cache(text: &str, ttl: Option<&str>) -> Part {
 fn everything_has_its_place() {
     let seal = Signature::new(Format::BedrockConverse, "seal==");
     let mut request = Request::new(Format::AnthropicMessages, "alias");
-    request.system = vec![with_cache("Be brief.", Some("1h"))];
+    request.system = vec![with_cache("Be brief.", Some("1h"))].into();
     request.messages = vec![
         message(
             Role::User,
@@ -378,14 +378,14 @@ fn a_conversation_with_calls_needs_its_tools() {
     let mut request = asking(Format::OpenaiChat);
     request.messages.push(message(Role::Assistant, vec![call("call_1", "f", "[1]")]));
     request.messages.push(message(Role::User, vec![result("call_1", "", false)]));
-    assert_eq!(refused(request.clone(), LLAMA).param, "messages.tool_calls.function.arguments");
+    assert_eq!(refused(request.clone(), LLAMA).param, "messages.function.arguments");
     let (body, dropped) = lenient(request.clone(), LLAMA);
     let open = json!([{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]);
     assert_eq!(body["toolConfig"]["tools"], open);
-    assert_eq!(dropped, ["messages.tool_calls.function.arguments", "tools"]);
+    assert_eq!(dropped, ["messages.function.arguments", "tools"]);
     assert_eq!(body.pointer("/messages/1/content/0/toolUse/input"), Some(&json!({"arguments": "[1]"})));
     assert_eq!(body.pointer("/messages/2/content/0/toolResult/content"), Some(&json!([])));
-    request.messages[1].parts = vec![call("call_1", "f", "{}")];
+    request.messages[1].parts = vec![call("call_1", "f", "{}")].into();
     assert_eq!(refused(request.clone(), LLAMA).param, "tools");
     request.tools = vec![function("f")];
     request.tool_choice = Some(ToolChoice::None);
@@ -423,7 +423,7 @@ fn schemas_are_texts_for_replies_and_objects_for_tools() {
     assert_eq!(body["outputConfig"], format);
     let spec = json!({"name": "f", "inputSchema": {"json": {"type": "object", "properties": {}}}, "strict": true});
     assert_eq!(body["toolConfig"]["tools"], json!([{ "toolSpec": spec }]));
-    assert_eq!(lenient(request, NOVA).1, ["tools.0.strict", "response_format"]);
+    assert_eq!(lenient(request, NOVA).1, ["tools.0.function.strict", "response_format"]);
 }
 
 #[test]
@@ -464,11 +464,11 @@ fn media_that_cannot_be_sent_are_refused() {
         Part::Native { format: Format::AnthropicMessages, value: json!({"type": "container_upload"}) },
     ] {
         let mut request = asking(Format::OpenaiResponses);
-        request.messages[0].parts.push(part);
-        assert_eq!(refused(request.clone(), SONNET).param, "input");
+        request.messages[0].parts.push(part, "input.0.content.1");
+        assert_eq!(refused(request.clone(), SONNET).param, "input.0.content.1");
         let (body, dropped) = lenient(request, SONNET);
         assert_eq!(body["messages"][0]["content"], json!([{"text": "Hello"}]));
-        assert_eq!(dropped, ["input"]);
+        assert_eq!(dropped, ["input.0.content.1"]);
     }
     // A document alone is named, since it may not stand alone.
     let mut request = Request::new(Format::AnthropicMessages, "alias");

@@ -88,7 +88,11 @@ fn hints_are_left_out_and_named() {
     request.store = Some(true);
     request.service_tier = Some("auto".to_owned());
     let cached = Text { text: "x".to_owned(), annotations: vec![json!({})], cache: Some(Cache::default()) };
-    request.messages.push(Message { role: Role::User, name: Some("Ada".to_owned()), parts: vec![Part::Text(cached)] });
+    request.messages.push(Message {
+        role: Role::User,
+        name: Some("Ada".to_owned()),
+        parts: vec![Part::Text(cached)].into(),
+    });
     let (body, dropped) = written(request, NEW);
     assert_eq!(body, json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}, {"text": "x"}]}]}));
     let expected = [
@@ -97,8 +101,8 @@ fn hints_are_left_out_and_named() {
         "metadata",
         "prompt_cache_key",
         "store",
-        "name",
-        "annotations",
+        "messages.name",
+        "messages.citations",
         "cache_control",
     ];
     assert_eq!(dropped, expected);

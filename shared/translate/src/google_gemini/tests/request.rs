@@ -6,7 +6,7 @@ use crate::{Effort, LogProbs, Media, Reasoning, ReplyFormat, Sampling, Source, T
 #[test]
 fn every_member_is_written() {
     let mut request = asking();
-    request.system = vec![Part::text("Be brief."), Part::text("Be kind.")];
+    request.system = vec![Part::text("Be brief."), Part::text("Be kind.")].into();
     request.tools = vec![Tool::Function(Function {
         description: Some("The weather".to_owned()),
         parameters: Some(
@@ -124,7 +124,7 @@ fn failures_and_images_of_tools_are_told() {
     let request = || {
         let mut request = asking();
         request.messages.push(said(Role::Assistant, vec![tool_call("c1", "draw", "", None)]));
-        request.messages.push(said(Role::User, vec![failed(vec![Part::text("no ink"), image()])]));
+        request.messages.push(said(Role::User, vec![failed(vec![Part::text("no ink"), image()].into())]));
         request
     };
     let blob = json!({"inlineData": {"mimeType": "image/png", "data": "iVBO"}});
@@ -226,13 +226,15 @@ fn instructions_have_one_place() {
     assert_eq!((body["contents"].as_array().map(Vec::len), dropped), (Some(1), vec!["messages".to_owned()]));
     // Without a conversation, they are what is said.
     let mut request = Request::new(Format::OpenaiChat, "g");
-    request.system.push(Part::text("Say hi."));
+    request.system.push(Part::text("Say hi."), "messages.0.content");
     let (body, dropped) = written(request, NEW);
     assert_eq!(body, json!({"contents": [{"role": "user", "parts": [{"text": "Say hi."}]}]}));
     assert_eq!(dropped, Vec::<String>::new());
     let mut request = asking();
-    request.system.push(Part::Image(Media::new(Source::Url("https://a.example/b.png".to_owned()))));
-    assert_eq!(refused(request).param, "messages");
+    request
+        .system
+        .push(Part::Image(Media::new(Source::Url("https://a.example/b.png".to_owned()))), "messages.0.content.0");
+    assert_eq!(refused(request).param, "messages.0.content.0");
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn object(value: Value) -> Map<String, Value> {
 fn every_member_is_written() {
     let mut request = asking();
     request.stream = true;
-    request.system = vec![Part::text("Be brief."), Part::text("Be kind.")];
+    request.system = vec![Part::text("Be brief."), Part::text("Be kind.")].into();
     let parameters = json!({"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "string"}}});
     request.tools = vec![Tool::Function(Function {
         name: "weather".to_owned(),
@@ -157,7 +157,11 @@ fn a_conversation_with_tools_and_thoughts() {
         ),
         said(
             Role::User,
-            vec![result("c1", vec![Part::text("a cat"), image("/9j/")]), result("gone", vec![]), Part::text("So?")],
+            vec![
+                result("c1", vec![Part::text("a cat"), image("/9j/")].into()),
+                result("gone", vec![].into()),
+                Part::text("So?"),
+            ],
         ),
         said(Role::System, vec![Part::text("In French.")]),
     ];
@@ -270,7 +274,7 @@ fn what_ollama_cannot_do_is_refused_by_the_senders_name() {
         (|request| request.tools = vec![Tool::Native(json!({"type": "web_search"}))], "tools.0"),
         (
             |request| request.messages.push(said(Role::Assistant, vec![tool_call("c", "f", "[1]")])),
-            "messages.tool_calls.function.arguments",
+            "messages.function.arguments",
         ),
     ];
     for (change, param) in changes {

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::super::read_request;
 use crate::{
-    Cache, Effort, Format, LogProbs, Media, Message, Part, Reasoning, ReplyFormat, Request, Role, Signature, Source,
-    Thinking, Tool, ToolCall, ToolChoice, ToolResult,
+    Cache, Effort, Format, LogProbs, Media, Message, Part, Parts, Reasoning, ReplyFormat, Request, Role, Signature,
+    Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
 
 fn read(body: &Value) -> Request {
@@ -14,7 +14,7 @@ fn with_messages(messages: &Value) -> Request {
     read(&json!({"model": "m", "messages": messages}))
 }
 
-fn user(content: &Value) -> Vec<Part> {
+fn user(content: &Value) -> Parts {
     let mut request = with_messages(&json!([{"role": "user", "content": content}]));
     assert!(request.extra.is_empty(), "{:?}", request.extra);
     request.messages.remove(0).parts
@@ -32,8 +32,8 @@ fn instructions_stand_before_the_conversation_or_within() {
     assert_eq!(
         request.messages,
         [
-            Message { role: Role::User, name: Some("ann".into()), parts: vec![Part::text("c")] },
-            Message { role: Role::System, name: None, parts: vec![Part::text("d")] },
+            Message { role: Role::User, name: Some("ann".into()), parts: vec![Part::text("c")].into() },
+            Message { role: Role::System, name: None, parts: vec![Part::text("d")].into() },
         ]
     );
 }
@@ -85,9 +85,9 @@ fn calls_and_results_in_both_forms() {
     };
     let result = |call_id: &str, text: &str| {
         let content = vec![Part::text(text)];
-        Part::ToolResult(ToolResult { call_id: call_id.into(), content, is_error: false, cache: None })
+        Part::ToolResult(ToolResult { call_id: call_id.into(), content: content.into(), is_error: false, cache: None })
     };
-    let parts: Vec<&[Part]> = request.messages.iter().map(|message| message.parts.as_slice()).collect();
+    let parts: Vec<&[Part]> = request.messages.iter().map(|message| &*message.parts).collect();
     let custom = json!({"id": "b", "type": "custom", "custom": {"name": "g", "input": "free"}});
     let seal = Some(Signature::new(Format::GoogleGemini, "SEAL"));
     assert_eq!(parts[0], [call("a", "f", "{}", seal), Part::Native { format: Format::OpenaiChat, value: custom }]);
@@ -174,7 +174,7 @@ fn every_wish_is_read() {
     assert_eq!((request.user.as_deref(), request.cache_key.as_deref()), (Some("s"), Some("u")));
     assert_eq!((request.metadata.len(), request.service_tier.as_deref(), request.store), (1, Some("flex"), Some(true)));
     let extra: Vec<&str> = request.extra.keys().map(String::as_str).collect();
-    let expected = ["modalities", "prompt_cache_retention", "audio", "prediction", "web_search_options", "unheard_of"];
+    let expected = ["prompt_cache_retention", "modalities", "audio", "prediction", "web_search_options", "unheard_of"];
     assert_eq!(extra, expected);
 }
 
@@ -187,7 +187,7 @@ fn what_says_nothing_is_nothing() {
     }));
     let mut bare = Request::new(Format::OpenaiChat, "m");
     bare.include_usage = false;
-    bare.messages.push(Message { role: Role::User, name: None, parts: vec![Part::text("x")] });
+    bare.messages.push(Message { role: Role::User, name: None, parts: vec![Part::text("x")].into() });
     assert_eq!(request, bare);
 }
 

@@ -23,13 +23,13 @@ fn refused(request: Request, model: &str) -> Unsupported {
 /// One of another format.
 fn foreign(parts: Vec<Part>) -> Request {
     let mut request = Request::new(Format::AnthropicMessages, "asked");
-    request.messages.push(Message { role: Role::User, name: None, parts });
+    request.messages.push(Message { role: Role::User, name: None, parts: parts.into() });
     request
 }
 
 fn said(role: Role, parts: Vec<Part>) -> Value {
     let mut request = foreign(vec![Part::text("x")]);
-    request.messages.insert(0, Message { role, name: None, parts });
+    request.messages.insert(0, Message { role, name: None, parts: parts.into() });
     written(request, "some-model").0["messages"].take()
 }
 
@@ -44,7 +44,7 @@ fn call(id: &str) -> ToolCall {
 }
 
 fn result(id: &str, content: Vec<Part>, is_error: bool) -> Part {
-    Part::ToolResult(ToolResult { call_id: id.into(), content, is_error, cache: None })
+    Part::ToolResult(ToolResult { call_id: id.into(), content: content.into(), is_error, cache: None })
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_rich_request_of_the_same_format_loses_nothing() {
 fn texts_become_one_where_parts_are_not_needed() {
     let (system, user) = (vec![Part::text("a"), Part::text("b")], vec![Part::text("c"), Part::text("d")]);
     let mut request = foreign(user);
-    request.system = system;
+    request.system = system.into();
     let expected = json!([{"role": "system", "content": "a\n\nb"}, {"role": "user", "content": "c\n\nd"}]);
     assert_eq!(written(request, "deepseek-chat").0["messages"], expected);
 }
@@ -144,7 +144,7 @@ fn ids_that_a_provider_refuses_are_made_anew_alike_for_call_and_result() {
     {
         let mut request = foreign(vec![result(id, vec![], false)]);
         let parts = vec![Part::ToolCall(call(id))];
-        request.messages.insert(0, Message { role: Role::Assistant, name: None, parts });
+        request.messages.insert(0, Message { role: Role::Assistant, name: None, parts: parts.into() });
         let (body, _) = written(request, model);
         let (of_call, of_result) = (&body["messages"][0]["tool_calls"][0]["id"], &body["messages"][1]["tool_call_id"]);
         assert_eq!(of_call, of_result);
@@ -166,12 +166,12 @@ fn thoughts_go_back_only_to_where_they_came_from() {
         let (mut body, dropped) = written(request, model);
         (body["messages"][0].take(), dropped)
     };
-    let own = of(think(Format::OpenaiChat, "reasoning_content"), "deepseek-reasoner");
+    let own = of(think(Format::OpenaiChat, "reasoning_content").into(), "deepseek-reasoner");
     assert_eq!(own, (json!({"role": "assistant", "content": "a", "reasoning_content": "hm"}), vec![]));
-    let item = of(think(Format::OpenaiChat, r#"{"type":"reasoning.text","signature":"S"}"#), "anthropic/claude");
+    let item = of(think(Format::OpenaiChat, r#"{"type":"reasoning.text","signature":"S"}"#).into(), "anthropic/claude");
     let details = json!([{"type": "reasoning.text", "signature": "S", "text": "hm"}]);
     assert_eq!(item, (json!({"role": "assistant", "content": "a", "reasoning_details": details}), vec![]));
-    let content = of(think(Format::OpenaiChat, "content"), "magistral-medium").0;
+    let content = of(think(Format::OpenaiChat, "content").into(), "magistral-medium").0;
     let thought = json!({"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]});
     assert_eq!(content["content"], json!([thought, {"type": "text", "text": "a"}]));
     let bare = json!({"role": "assistant", "content": "a"});
@@ -181,7 +181,7 @@ fn thoughts_go_back_only_to_where_they_came_from() {
         (vec![Part::RedactedThinking(Signature::new(Format::AnthropicMessages, "S")), Part::text("a")], "x"),
         (vec![Part::Thinking(Thinking { text: "hm".into(), signature: None }), Part::text("a")], "x"),
     ] {
-        assert_eq!(of(parts, model), (bare.clone(), vec!["thinking".to_owned()]), "{model}");
+        assert_eq!(of(parts.into(), model), (bare.clone(), vec!["thinking".to_owned()]), "{model}");
     }
 }
 
@@ -192,7 +192,7 @@ fn googles_seal_on_a_call_goes_to_google_alone() {
     {
         let mut request = foreign(vec![result("c", vec![], false)]);
         let parts = vec![Part::ToolCall(sealed.clone())];
-        request.messages.insert(0, Message { role: Role::Assistant, name: None, parts });
+        request.messages.insert(0, Message { role: Role::Assistant, name: None, parts: parts.into() });
         assert_eq!(written(request, model).0["messages"][0]["tool_calls"][0]["extra_content"], expected);
     }
 }
@@ -221,8 +221,10 @@ fn documents_go_as_data_or_as_text() {
         Part::Video(Media::new(Source::Url("https://example.org/a.mp4".into()))),
         Part::Native { format: Format::AnthropicMessages, value: json!({"type": "search_result"}) },
     ] {
-        let error = refused(foreign(vec![Part::text("x"), part]), "gpt-4o");
-        assert_eq!(error.param, "messages.0.content.1", "{error}");
+        let mut request = foreign(vec![Part::text("x")]);
+        request.messages[0].parts.push(part, "messages.5.content.1");
+        let error = refused(request, "gpt-4o");
+        assert_eq!(error.param, "messages.5.content.1", "{error}");
     }
 }
 
@@ -365,7 +367,7 @@ fn what_many_neighbours_take_goes_to_them() {
 #[test]
 fn a_reply_that_is_to_be_gone_on_with_is_named() {
     let mut request = foreign(vec![Part::text("x")]);
-    request.messages.push(Message { role: Role::Assistant, name: None, parts: vec![Part::text("{")] });
+    request.messages.push(Message { role: Role::Assistant, name: None, parts: vec![Part::text("{")].into() });
     assert_eq!(written(request, "x").1, ["messages"]);
 }
 

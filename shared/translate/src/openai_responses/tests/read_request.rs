@@ -1,3 +1,5 @@
+use serde_json::Map;
+
 use super::*;
 use crate::{
     Cache, Effort, Function, LogProbs, Media, Message, Part, Reasoning, ReplyFormat, Role, Signature, Source, Text,
@@ -5,11 +7,11 @@ use crate::{
 };
 
 fn user(parts: Vec<Part>) -> Message {
-    Message { role: Role::User, name: None, parts }
+    Message { role: Role::User, name: None, parts: parts.into() }
 }
 
 fn assistant(parts: Vec<Part>) -> Message {
-    Message { role: Role::Assistant, name: None, parts }
+    Message { role: Role::Assistant, name: None, parts: parts.into() }
 }
 
 fn items(input: &Value) -> Request {
@@ -107,7 +109,7 @@ fn items_become_turns() {
         })
     };
     let result = |id: &str, content: Vec<Part>| {
-        Part::ToolResult(ToolResult { call_id: id.to_owned(), content, is_error: false, cache: None })
+        Part::ToolResult(ToolResult { call_id: id.to_owned(), content: content.into(), is_error: false, cache: None })
     };
     let second = Media { detail: Some("auto".to_owned()), ..Media::new(id("file-2")) };
     let cited = json!({ "type": "url_citation",
@@ -134,7 +136,7 @@ fn items_become_turns() {
                 Part::Text(Text { text: "So".to_owned(), annotations: vec![cited], cache: None }),
                 Part::Refusal("No.".to_owned()),
             ]),
-            Message { role: Role::System, name: None, parts: vec![Part::text("Now in French.")] },
+            Message { role: Role::System, name: None, parts: vec![Part::text("Now in French.")].into() },
             user(vec![Part::text("And?")]),
             user(vec![Part::text("Well?")]),
         ]
@@ -205,7 +207,9 @@ fn tools_and_choices() {
         strict: Some(true),
         cache: None,
     };
-    assert_eq!(request.tools, [Tool::Function(function), Tool::Native(search), Tool::Native(deferred)]);
+    let late = Function { name: "late".to_owned(), description: None, parameters: None, strict: None, cache: None };
+    assert_eq!(request.tools, [Tool::Function(function), Tool::Native(search), Tool::Function(late)]);
+    assert_eq!(request.extra, Map::from_iter([("tools.2.defer_loading".to_owned(), json!(true))]));
 
     let choice =
         |choice: Value| read(&json!({ "model": "m", "input": "", "tool_choice": choice })).tool_choice.unwrap();
@@ -294,6 +298,6 @@ fn faults_name_their_place() {
         assert!(message.ends_with('.'), "{message}");
     }
     assert_eq!(read_request(b"[]").unwrap_err().message, "The body must be a JSON object.");
-    assert!(read_request(b"{").unwrap_err().message.starts_with("The body is no valid JSON"));
+    assert!(read_request(b"{").unwrap_err().message.starts_with("The body is not valid JSON"));
     assert!(read_request(br#"{"model":"m","previous_response_id":"resp_1"}"#).is_ok());
 }

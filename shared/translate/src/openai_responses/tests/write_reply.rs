@@ -106,7 +106,7 @@ fn what_a_caller_gives_back_is_what_it_got() {
     ];
     let written = write_reply(reply(parts.clone(), Finish::ToolCalls), &asked(), &stamp());
     let again = read(&json!({ "model": "m", "input": written["output"] }));
-    assert_eq!(again.messages[0].parts, parts);
+    assert_eq!(*again.messages[0].parts, *parts);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
 /// Something that another format asks for.
 fn foreign(origin: Format) -> Request {
     let mut request = Request::new(origin, "fast");
-    request.messages.push(Message { role: Role::User, name: None, parts: vec![Part::text("Hi")] });
+    request.messages.push(Message { role: Role::User, name: None, parts: vec![Part::text("Hi")].into() });
     request
 }
 
@@ -85,7 +85,8 @@ fn a_request_of_another_format() {
     request.system = vec![
         Part::text("One."),
         Part::Text(Text { text: "Two.".to_owned(), annotations: Vec::new(), cache: Some(Cache::default()) }),
-    ];
+    ]
+    .into();
     request.tools.push(Tool::Function(Function {
         name: "f".to_owned(),
         description: None,
@@ -121,7 +122,8 @@ fn a_request_of_another_format() {
 #[test]
 fn a_system_that_is_more_than_text_goes_first() {
     let (body, _) = with(|request| {
-        request.system = vec![Part::text("See"), Part::Image(Media::new(Source::Url("https://x.test/a".to_owned())))];
+        request.system =
+            vec![Part::text("See"), Part::Image(Media::new(Source::Url("https://x.test/a".to_owned())))].into();
     })
     .unwrap();
     assert!(body.get("instructions").is_none());
@@ -147,14 +149,18 @@ fn what_it_cannot_say_is_refused_by_the_senders_name() {
         ("tools.0", |request| request.tools.push(Tool::Native(json!({ "type": "custom" })))),
         ("tool_choice", |request| request.tool_choice = Some(ToolChoice::Native(json!({})))),
         ("audio", |request| drop(request.extra.insert("audio".to_owned(), json!({})))),
-        ("messages", |request| request.messages[0].parts.push(Part::Video(Media::new(Source::Url(String::new()))))),
-        ("messages", |request| {
-            let inline = Source::Inline { media_type: "audio/wav".to_owned(), data: String::new() };
-            request.messages[0].parts.push(Part::Audio(Media::new(inline)));
+        ("messages.0.content.1", |request| {
+            request.messages[0].parts.push(Part::Video(Media::new(Source::Url(String::new()))), "messages.0.content.1");
         }),
-        ("messages", |request| {
+        ("messages.0.content.1", |request| {
+            let inline = Source::Inline { media_type: "audio/wav".to_owned(), data: String::new() };
+            request.messages[0].parts.push(Part::Audio(Media::new(inline)), "messages.0.content.1");
+        }),
+        ("messages.0.content.1", |request| {
             let value = json!({ "type": "server_tool_use" });
-            request.messages[0].parts.push(Part::Native { format: Format::AnthropicMessages, value });
+            request.messages[0]
+                .parts
+                .push(Part::Native { format: Format::AnthropicMessages, value }, "messages.0.content.1");
         }),
     ];
     for (param, change) in changes {
@@ -169,7 +175,7 @@ fn what_it_cannot_say_is_refused_by_the_senders_name() {
     }
     let file = Source::Id { format: Format::GoogleGemini, id: "f".to_owned() };
     let mut request = foreign(Format::OpenaiChat);
-    request.messages[0].parts.push(Part::File(Media::new(file)));
+    request.messages[0].parts.push(Part::File(Media::new(file)), "messages.0.content.1");
     assert!(write_request(request, "m", &mut Losses::new(OWN, OnUnsupported::Drop)).is_err());
 }
 
@@ -210,7 +216,7 @@ fn thoughts_go_back_to_their_own_provider_alone() {
                 Part::RedactedThinking(seal),
                 Part::text("So"),
             ];
-            request.messages.push(Message { role: Role::Assistant, name: None, parts });
+            request.messages.push(Message { role: Role::Assistant, name: None, parts: parts.into() });
         })
         .unwrap()
     };
@@ -239,14 +245,18 @@ fn calls_and_results() {
         request.messages.push(Message {
             role: Role::Assistant,
             name: None,
-            parts: vec![Part::text("Let me see."), Part::ToolCall(call)],
+            parts: vec![Part::text("Let me see."), Part::ToolCall(call)].into(),
         });
         let document = Media::new(Source::Text("plain".to_owned()));
-        let result =
-            ToolResult { call_id: long.clone(), content: vec![Part::File(document)], is_error: true, cache: None };
-        let empty = ToolResult { call_id: "b".to_owned(), content: Vec::new(), is_error: false, cache: None };
+        let result = ToolResult {
+            call_id: long.clone(),
+            content: vec![Part::File(document)].into(),
+            is_error: true,
+            cache: None,
+        };
+        let empty = ToolResult { call_id: "b".to_owned(), content: Vec::new().into(), is_error: false, cache: None };
         let parts = vec![Part::ToolResult(result), Part::ToolResult(empty), Part::text("Go on")];
-        request.messages.push(Message { role: Role::User, name: None, parts });
+        request.messages.push(Message { role: Role::User, name: None, parts: parts.into() });
     })
     .unwrap();
     let input = body["input"].as_array().unwrap();
