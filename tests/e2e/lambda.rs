@@ -1,19 +1,26 @@
 //! Each endpoint group as a cloud function, behind an emulated gateway and runtime, on the data of an installation.
 
+mod chains;
+mod compatible;
+mod crew;
+mod failing;
+mod gateway;
+mod repeated;
+
 use std::collections::HashMap;
 
 use http::Method;
 use llm_api_testkit::{
-    ENCRYPTION_KEY, FakeSecrets, FunctionProcess, LambdaReply, LambdaRuntime, each_db, target_binary,
+    ENCRYPTION_KEY, FakeSecrets, FunctionProcess, LambdaReply, LambdaRuntime, LambdaStream, each_db, target_binary,
 };
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, Site, question};
 
-/// One function in its sandbox.
+/// One function in its sandbox, which it does not outlive.
 struct Function {
-    runtime: LambdaRuntime,
     process: FunctionProcess,
+    runtime: LambdaRuntime,
 }
 
 impl Function {
@@ -25,23 +32,51 @@ impl Function {
     async fn with(envs: &[(&str, &str)], name: &str) -> Self {
         let runtime = LambdaRuntime::start().await;
         let process = runtime.spawn(&target_binary(name), envs);
-        Self { runtime, process }
+        Self { process, runtime }
     }
 
     async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> LambdaReply {
         let authorization = format!("Bearer {token}");
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let reply = self.runtime.invoke(method, path, &headers, &body).await;
+        self.invoke(method, path, &headers, &body).await
+    }
+
+    /// With all headers and the body as they are.
+    async fn invoke(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> LambdaReply {
+        let reply = self.runtime.invoke(method, path, headers, body).await;
         assert_eq!(reply.failure, None, "{}", self.process.stderr());
         assert!(!reply.header("x-request-id").is_empty());
         reply
     }
 }
 
+/// Reads on until the model's first word has come, which must be before the provider is done.
+async fn until_the_first_word(stream: &mut LambdaStream) -> String {
+    let mut seen = String::new();
+    while !seen.contains("\"You \"") {
+        let chunk = stream.next_chunk().await.expect("events before the provider is done");
+        seen.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+    }
+    seen
+}
+
+/// Reads what is left; the function must not break off.
+async fn to_the_end(mut stream: LambdaStream) -> String {
+    let mut rest = String::new();
+    while let Some(chunk) = stream.next_chunk().await {
+        rest.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+    }
+    assert_eq!(stream.failure, None, "{rest}");
+    rest
+}
+
 /// A migrated installation with the user ada, and her login token as the function `users` made it.
 async fn installation(database: llm_api_testkit::Database, settings: &[(&str, &str)]) -> (Site, String, Function) {
-    let site = Site::with(database, settings).await;
+    let mut site = Site::with(database, settings).await;
+    let (anthropic, google) = (site.provider.anthropic_base_url(), site.provider.google_base_url());
+    site.set("ANTHROPIC_BASE_URL", &anthropic);
+    site.set("GOOGLE_BASE_URL", &google);
     site.run(&["migrate"], "").await.expect(0);
     site.add_user("ada").await;
     let users = Function::start(&site, "users", &[]).await;
@@ -53,7 +88,11 @@ async fn installation(database: llm_api_testkit::Database, settings: &[(&str, &s
 }
 
 async fn store_key(keys: &Function, token: &str) -> Value {
-    let body = json!({ "provider": "openai", "api_key": "sk-good" });
+    store_key_for(keys, token, "openai").await
+}
+
+async fn store_key_for(keys: &Function, token: &str, provider: &str) -> Value {
+    let body = json!({ "provider": provider, "api_key": "sk-good" });
     let reply = keys.call(Method::POST, "/v1/users/provider-keys", token, body).await;
     assert_eq!(reply.status, 201, "{}", reply.text());
     reply.json()
@@ -180,17 +219,11 @@ each_db! {
             let mut stream = function.runtime.begin(&Method::POST, path, &headers, &body.to_string()).await;
             assert_eq!(stream.status, 200, "{:?} {}", stream.failure, function.process.stderr());
             assert_eq!(stream.headers["content-type"], "text/event-stream; charset=utf-8");
-            let mut seen = String::new();
-            while !seen.contains("\"You \"") {
-                let chunk = stream.next_chunk().await.expect("events before the provider is done");
-                seen.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
-            }
+            let seen = until_the_first_word(&mut stream).await;
             assert!(!seen.contains("[DONE]"), "{seen}");
             site.provider.release();
-            while let Some(chunk) = stream.next_chunk().await {
-                seen.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
-            }
-            assert!(seen.ends_with("data: [DONE]\n\n") && stream.failure.is_none(), "{seen}");
+            let rest = to_the_end(stream).await;
+            assert!(rest.ends_with("data: [DONE]\n\n"), "{rest}");
         }
     }
 
@@ -247,20 +280,14 @@ each_db! {
         let authorization = format!("Bearer {ada}");
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         let mut stream = generate.runtime.begin(&Method::POST, "/v1/generate", &headers, &body.to_string()).await;
-        let mut seen = String::new();
-        while !seen.contains("\"You \"") {
-            let chunk = stream.next_chunk().await.expect("events before the provider is done");
-            seen.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
-        }
+        until_the_first_word(&mut stream).await;
         let path = format!("/v1/requests/{id}");
         let running = requests.call(Method::GET, &format!("{path}/status"), &ada, Value::Null).await.json();
         assert_eq!(running["status"], "running", "{running}");
         let cancelled = requests.call(Method::POST, &format!("{path}/cancel"), &ada, Value::Null).await.json();
         assert_eq!((&cancelled["cancelled"], &cancelled["status"]), (&json!(true), &json!("cancelled")));
-        while let Some(chunk) = stream.next_chunk().await {
-            seen.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
-        }
-        assert!(seen.contains("request_cancelled") && seen.ends_with("data: [DONE]\n\n"), "{seen}");
+        let rest = to_the_end(stream).await;
+        assert!(rest.contains("request_cancelled") && rest.ends_with("data: [DONE]\n\n"), "{rest}");
         site.provider.wait_until_closed().await;
         let status = requests.call(Method::GET, &format!("{path}/status"), &ada, Value::Null).await.json();
         assert_eq!(status["status"], "cancelled", "{status}");

@@ -1,21 +1,22 @@
-//! A newcomer's whole way to a true answer: a small real model, curl, and the vendors' own SDKs.
+//! A newcomer's whole way to a true answer: a small real model, curl, and the libraries that applications are built with.
+
+mod clients;
+mod departures;
+mod forced;
+mod tools;
+mod vectors;
 
 use std::path::Path;
 
-use llm_api_domain::RequestStatus;
-use llm_api_testkit::{RealModel, Server, each_db, run, run_sdk};
-use serde_json::{Map, Value, json};
+use llm_api_domain::{RequestStatus, UserId};
+use llm_api_storage::Request;
+use llm_api_testkit::{Database, RealModel, Server, each_db, run, run_sdk};
+use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, Site, get};
+use clients::{CLIENTS, Client};
 
-/// Each SDK with the formats that it speaks.
-const SCRIPTS: [[&str; 3]; 5] = [
-    ["python_openai.py", "chat", "responses"],
-    ["node_openai.mjs", "chat", "responses"],
-    ["python_anthropic.py", "messages", ""],
-    ["node_anthropic.mjs", "messages", ""],
-    ["node_ai.mjs", "chat", "messages"],
-];
+const MODEL: &str = "local:smollm2";
 
 /// Tokens of the prompt and of the answer, as a client was told.
 type Counts = (i64, i64);
@@ -85,69 +86,109 @@ async fn streamed_by_curl(server: &Server, token: &str, model: &str) -> Counts {
     counts(&events.iter().rfind(|event| event["usage"].is_object()).expect("usage")["usage"])
 }
 
-/// One of the scripts: what its SDK saw of the formats that it speaks, one plain and one streamed answer each.
-async fn by_sdk(server: &Server, token: &str, model: &str, [script, apis @ ..]: [&str; 3]) -> Vec<Counts> {
-    let apis = apis.into_iter().filter(|api| !api.is_empty());
-    let families: Map<_, _> = apis.clone().map(|api| (api.to_owned(), json!({ "real": { "says": model } }))).collect();
-    let stories = json!({
-        "origin": server.base_url(), "token": token, "prompt": RealModel::QUESTION, "max_tokens": 32,
-        "parameters": { "temperature": 0 }, "families": families,
-    });
-    let ended = run_sdk(script, &stories).await.expect(0);
-    let seen: Value = serde_json::from_str(&ended.stdout).expect("a line of JSON");
-    let answers = apis.flat_map(|api| ["says", "says.streamed"].map(|way| &seen["families"][api]["real"][way]));
-    let counts = |answer: &Value| {
-        is_answer(answer["text"].as_str().unwrap_or_else(|| panic!("{script}: {answer}")));
-        let count = |index: usize| answer["usage"][index].as_i64().unwrap_or_else(|| panic!("{script}: {answer}"));
-        (count(0), count(1))
-    };
-    answers.map(counts).collect()
+/// A server in front of a real model, and Ada, who came by an invite.
+struct Stage {
+    site: Site,
+    server: Server,
+    token: String,
+    ada: UserId,
 }
 
-async fn sign_up(site: &Site, server: &Server) -> String {
-    let invite = site.run(&["invite", "create"], "").await.expect(0).stdout;
-    let body = json!({ "username": "ada", "password": PASSWORD, "invite_token": invite.trim() });
-    let reply = server.http().post("/v1/users/register").json(body).send().await;
-    assert_eq!(reply.status, 201);
-    reply.json().await["token"].as_str().expect("a token").to_owned()
+impl Stage {
+    async fn new(database: Database, model: &RealModel) -> Self {
+        let settings = [("LOCAL_BASE_URL", model.base_url()), ("BASE_URL_ALLOW", model.origin())];
+        let site = Site::with(database, &settings).await;
+        let server = site.start().await;
+        let invite = site.run(&["invite", "create"], "").await.expect(0).stdout;
+        let body = json!({ "username": "ada", "password": PASSWORD, "invite_token": invite.trim() });
+        let reply = server.http().post("/v1/users/register").json(body).send().await;
+        assert_eq!(reply.status, 201);
+        let token = reply.json().await["token"].as_str().expect("a token").to_owned();
+        let me = get(&server.http(), &token, "/v1/users/me").await.json().await;
+        let ada = me["id"].as_str().expect("an id").parse().expect("a UUID");
+        Self { site, server, token, ada }
+    }
+
+    /// Runs a client's script with Ada's token; what it saw. `stories` are what all scripts take, without the origin.
+    async fn tell(&self, client: &Client, mut stories: Value) -> Value {
+        stories["origin"] = self.server.base_url().into();
+        stories["token"] = self.token.as_str().into();
+        // As cold as can be, and without asking for thoughts.
+        stories["parameters"] = json!({ "temperature": 0 });
+        let ended = run_sdk(client.script, &stories).await.expect(0);
+        serde_json::from_str(&ended.stdout).expect("a line of JSON")
+    }
+
+    /// Ada's usage rows, oldest first.
+    async fn rows(&self) -> Vec<Request> {
+        let mut rows = self.site.rows(self.ada).await;
+        rows.reverse();
+        rows
+    }
+
+    /// The same when all of them tell of whole answers by the model, in the order of what the clients were told.
+    async fn rows_of(&self, told: &[Option<Counts>]) -> Vec<Request> {
+        let rows = self.rows().await;
+        assert!(
+            rows.iter().all(|row| row.status == RequestStatus::Completed && row.model == RealModel::ID),
+            "{rows:?}"
+        );
+        assert_eq!(rows.len(), told.len(), "{rows:?}");
+        for (row, told) in rows.iter().zip(told) {
+            let Some((prompt, answer)) = told else { continue };
+            assert_eq!(
+                (row.usage.prompt_tokens, row.usage.completion_tokens),
+                (Some(*prompt), Some(*answer)),
+                "{row:?}"
+            );
+        }
+        rows
+    }
+}
+
+/// What a client saw of the formats that it speaks, one plain and one streamed answer each.
+async fn answers(stage: &Stage, client: &Client) -> Vec<Counts> {
+    let families = client.families(&json!({ "says": MODEL }));
+    let stories = json!({ "prompt": RealModel::QUESTION, "max_tokens": 32, "families": families });
+    let seen = stage.tell(client, stories).await;
+    let answers =
+        client.apis.iter().flat_map(|api| ["says", "says.streamed"].map(|way| &seen["families"][api]["real"][way]));
+    let counts = |answer: &Value| {
+        is_answer(answer["text"].as_str().unwrap_or_else(|| panic!("{}: {answer}", client.script)));
+        client.counts(answer)
+    };
+    answers.map(counts).collect()
 }
 
 each_db! {
     async fn the_answer_is_paris(database: Database) {
         let model = RealModel::shared().await;
-        let origin = model.base_url().strip_suffix("/v1").expect("an address with /v1");
-        let site = Site::with(database, &[("LOCAL_BASE_URL", model.base_url()), ("BASE_URL_ALLOW", origin)]).await;
-        let server = site.start().await;
-        let ada = sign_up(&site, &server).await;
+        let stage = Stage::new(database, model).await;
+        let (server, ada) = (&stage.server, &stage.token);
         // The same server once more, as an endpoint of the user's own.
         let body = json!({ "provider": "custom", "api_key": "unused", "endpoint": model.base_url() });
-        let stored = server.http().post("/v1/users/provider-keys").bearer(&ada).json(body).send().await;
+        let stored = server.http().post("/v1/users/provider-keys").bearer(ada).json(body).send().await;
         assert_eq!(stored.status, 201);
 
         let mut told = Vec::new();
-        for name in ["local:smollm2", "custom:smollm2"] {
-            told.push(plain_by_curl(&server, &ada, name).await);
-            told.push(streamed_by_curl(&server, &ada, name).await);
+        for name in [MODEL, "custom:smollm2"] {
+            told.push(plain_by_curl(server, ada, name).await);
+            told.push(streamed_by_curl(server, ada, name).await);
         }
-        for script in SCRIPTS {
-            told.extend(by_sdk(&server, &ada, "local:smollm2", script).await);
+        for client in &CLIENTS {
+            told.extend(answers(&stage, client).await);
         }
         let body = json!({
-            "model": "local:smollm2", "modality": "text", "input": { "prompt": RealModel::QUESTION },
+            "model": MODEL, "modality": "text", "input": { "prompt": RealModel::QUESTION },
             "parameters": { "temperature": 0, "max_tokens": 32 },
         });
-        let native = server.http().post("/v1/generate").bearer(&ada).json(body).send().await.json().await;
+        let native = server.http().post("/v1/generate").bearer(ada).json(body).send().await.json().await;
         is_answer(native["output"]["text"].as_str().unwrap_or_else(|| panic!("{native}")));
         told.push(counts(&native["usage"]));
 
         // Every row has the counts that its client was told.
-        let me = get(&server.http(), &ada, "/v1/users/me").await.json().await;
-        let mut rows = site.rows(me["id"].as_str().expect("an id").parse().expect("a UUID")).await;
-        rows.reverse();
-        assert!(rows.iter().all(|row| row.status == RequestStatus::Completed && row.model == RealModel::ID), "{rows:?}");
-        let stored: Vec<_> = rows.iter().map(|row| (row.usage.prompt_tokens, row.usage.completion_tokens)).collect();
-        let told: Vec<_> = told.into_iter().map(|(prompt, answer)| (Some(prompt), Some(answer))).collect();
-        assert_eq!(stored, told);
+        let told: Vec<_> = told.into_iter().map(Some).collect();
+        let rows = stage.rows_of(&told).await;
         let providers: Vec<_> = rows.iter().map(|row| row.provider.as_str()).collect();
         assert_eq!(providers[..4], ["local", "local", "custom", "custom"]);
         assert!(providers[4..].iter().all(|provider| *provider == "local"), "{providers:?}");

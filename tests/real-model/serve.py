@@ -11,11 +11,7 @@ import urllib.request
 
 import xllamacpp
 
-# ChatML without the system message that the model's own template adds: with it this model forgets what Paris is.
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+CHAT_TEMPLATE = pathlib.Path(__file__).with_name("chat.jinja")
 
 
 def model_file() -> str:
@@ -32,13 +28,18 @@ def parameters(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
     params.hostnames = ["127.0.0.1"]
     params.port = arguments.port
     params.api_keys = [arguments.api_key] if arguments.api_key else []
-    params.n_parallel = 2
-    # Shared by the parallel requests, so each of them has half.
-    params.n_ctx = 2048
+    # Answers that do not end are asked for one after the other, and may be longer.
+    params.n_parallel, context = (1, 2048) if arguments.ignore_eos else (2, 1024)
+    # Shared by the parallel requests.
+    params.n_ctx = params.n_parallel * context
+    params.sampling.ignore_eos = arguments.ignore_eos
     # More threads stall each other as soon as a core is busy with something else.
     params.cpuparams.n_threads = 1
     params.use_jinja = True
-    params.chat_template = CHAT_TEMPLATE
+    params.chat_template = CHAT_TEMPLATE.read_text(encoding="utf-8")
+    if arguments.embeddings:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.endpoint_slots = True
     params.cache_ram_mib = 0
     params.ui = False
@@ -50,6 +51,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="loopback port; a free one by default")
     parser.add_argument("--api-key", help="demand this bearer token")
+    parser.add_argument("--embeddings", action="store_true", help="turn texts into vectors, and do nothing else")
+    parser.add_argument("--ignore-eos", action="store_true", help="end no answer before its limit of tokens")
     parser.add_argument("--verbose", action="store_true", help="show the model server's log")
     parser.add_argument("--with-stdin", action="store_true", help="end when standard input closes")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 // Runs the stories with the AI SDK, by its OpenAI-compatible and its Anthropic provider; prints a line of JSON.
 
-import { City, EXTRA, MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER } from "./stories.mjs";
+import { City, EXTRA, FACTS, MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER } from "./stories.mjs";
 import { clientLeft, each, errorOf, families, load, misbehaving, seen, weather } from "./stories.mjs";
 
 const { embedMany, generateText, jsonSchema, Output, stepCountIs, streamText, tool } = load("ai");
@@ -21,7 +21,7 @@ const compatible = (apiKey) =>
   createOpenAICompatible({ ...server, name: "llm-api", apiKey, includeUsage: true, supportsStructuredOutputs: true });
 const anthropic = (apiKey) => createAnthropic({ ...server, apiKey });
 
-// By the schema also where it does not know the model's name: else it would force a tool upon it.
+// By the schema also where it does not know the model's name: else it forces a tool upon it, which is another story.
 const structuredOutputMode = "outputFormat";
 const thinking = { type: "enabled", budgetTokens: 1024 };
 const APIS = {
@@ -48,9 +48,11 @@ function storiesOf({ by, providerOptions }) {
   const common = { prompt: PROMPT, maxRetries: 0, maxOutputTokens: MAX_TOKENS, ...STORIES.parameters };
   const given = (model) => ({ model: provider(model), ...common });
   const byFormat = { anthropic: { structuredOutputMode } };
-  const run = (model) => ({ ...given(model), tools, stopWhen: stepCountIs(3), providerOptions });
+  const thinks = STORIES.parameters ? {} : { providerOptions };
+  const run = (model) => ({ ...given(model), tools, stopWhen: stepCountIs(3), ...thinks });
   const output = Output.object({ schema: City, name: "city" });
-  const format = (model) => ({ ...given(model), output, providerOptions: byFormat });
+  const byDefault = (model) => ({ ...given(model), prompt: FACTS, output });
+  const format = (model) => ({ ...byDefault(model), providerOptions: byFormat });
 
   async function streamed(call) {
     // What fails on the way is told by the stream, and thrown here.
@@ -78,6 +80,8 @@ function storiesOf({ by, providerOptions }) {
       "parallel.streamed": async (model) => answered((await streamed(run(model))).steps),
       object: async (model) => (await generateText(format(model))).output,
       "object.streamed": async (model) => (await streamed(format(model))).output,
+      forced: async (model) => (await generateText(byDefault(model))).output,
+      "forced.streamed": async (model) => (await streamed(byDefault(model))).output,
     },
   };
 }

@@ -1,6 +1,6 @@
 // Runs the stories of the Messages API with Anthropic's own Node SDK; prints what it saw as a line of JSON.
 
-import { City, EXTRA, MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER } from "./stories.mjs";
+import { City, EXTRA, FACTS, MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER } from "./stories.mjs";
 import { check, clientLeft, each, errorOf, families, load, misbehaving, seen, weather } from "./stories.mjs";
 
 const { default: Anthropic } = load("@anthropic-ai/sdk");
@@ -62,14 +62,17 @@ const calls = (turn) => async (model) => {
   return { ...first, answer: (await turn(model, messages, more))[1] };
 };
 
-const format = () => ({ output_config: { format: zodOutputFormat(City) } });
+function format(model) {
+  const more = { output_config: { format: zodOutputFormat(City) }, ...STORIES.parameters };
+  return parameters(model, [{ ...user, content: FACTS }], more);
+}
 
 async function object(model) {
-  return (await client.messages.parse(parameters(model, [user], format()))).parsed_output;
+  return (await client.messages.parse(format(model))).parsed_output;
 }
 
 async function streamedObject(model) {
-  const stream = client.messages.stream(parameters(model, [user], format()));
+  const stream = client.messages.stream(format(model));
   return (await stream.finalMessage()).parsed_output;
 }
 

@@ -1,6 +1,6 @@
 // Runs the stories of chat completions and of the Responses API with OpenAI's own Node SDK; prints a line of JSON.
 
-import { City, EXTRA, MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER } from "./stories.mjs";
+import { City, EXTRA, FACTS, MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER } from "./stories.mjs";
 import { check, clientLeft, each, errorOf, families, load, misbehaving, seen, weather } from "./stories.mjs";
 
 const { default: OpenAI } = load("openai");
@@ -61,15 +61,18 @@ const chat = {
     return seen({ text: message.content, thought: message.reasoning_content, calls, finish, usage: counts });
   },
 
+  format(model) {
+    const more = { response_format: zodResponseFormat(City, "city"), ...STORIES.parameters };
+    return chat.parameters(model, [{ ...user, content: FACTS }], more);
+  },
+
   async object(model) {
-    const format = { response_format: zodResponseFormat(City, "city") };
-    const completion = await client.chat.completions.parse(chat.parameters(model, [user], format));
+    const completion = await client.chat.completions.parse(chat.format(model));
     return completion.choices[0].message.parsed;
   },
 
   async streamedObject(model) {
-    const format = { response_format: zodResponseFormat(City, "city") };
-    const stream = client.chat.completions.stream(chat.parameters(model, [user], format));
+    const stream = client.chat.completions.stream(chat.format(model));
     return (await stream.finalChatCompletion()).choices[0].message.parsed;
   },
 
@@ -135,14 +138,17 @@ const responses = {
     });
   },
 
+  format(model) {
+    const more = { text: { format: zodTextFormat(City, "city") }, ...STORIES.parameters };
+    return responses.parameters(model, [{ ...user, content: FACTS }], more);
+  },
+
   async object(model) {
-    const text = { text: { format: zodTextFormat(City, "city") } };
-    return (await client.responses.parse(responses.parameters(model, [user], text))).output_parsed;
+    return (await client.responses.parse(responses.format(model))).output_parsed;
   },
 
   async streamedObject(model) {
-    const text = { text: { format: zodTextFormat(City, "city") } };
-    const stream = client.responses.stream(responses.parameters(model, [user], text));
+    const stream = client.responses.stream(responses.format(model));
     return (await stream.finalResponse()).output_parsed;
   },
 

@@ -4,7 +4,7 @@ import json
 
 import anthropic
 
-from stories import MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER, City
+from stories import FACTS, MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER, City
 from stories import attempt, client_left, error_of, families, misbehaving, seen, weather
 
 CLIENT = anthropic.Anthropic(base_url=ORIGIN, api_key=TOKEN, max_retries=0, timeout=60)
@@ -70,13 +70,16 @@ def calls(turn):
     return story
 
 
+def object_parameters(model):
+    return parameters(model, [USER | {"content": FACTS}], {"output_format": City})
+
+
 def parsed(model):
-    more = {"output_format": City}
-    return CLIENT.messages.parse(**parameters(model, [USER], more)).parsed_output.model_dump()
+    return CLIENT.messages.parse(**object_parameters(model)).parsed_output.model_dump()
 
 
 def streamed_parsed(model):
-    with CLIENT.messages.stream(**parameters(model, [USER], {"output_format": City})) as stream:
+    with CLIENT.messages.stream(**object_parameters(model)) as stream:
         return stream.get_final_message().parsed_output.model_dump()
 
 

@@ -5,7 +5,7 @@ import json
 import openai
 from openai.types.chat import ChatCompletionMessage
 
-from stories import MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER, City
+from stories import FACTS, MAX_TOKENS, ORIGIN, PROMPT, STORIES, TOKEN, WEATHER, City
 from stories import attempt, client_left, error_of, families, misbehaving, seen, weather
 
 CLIENT = openai.OpenAI(base_url=f"{ORIGIN}/v1", api_key=TOKEN, max_retries=0, timeout=60)
@@ -88,17 +88,18 @@ class Chat:
         return story
 
     @staticmethod
-    def object(model):
-        completion = CLIENT.chat.completions.parse(
-            model=model, messages=[user()], response_format=City, extra_body=extra(model)
-        )
+    def object_parameters(model):
+        more = {"max_completion_tokens": MAX_TOKENS, "extra_body": extra(model)} | STORIES.get("parameters", {})
+        return {"model": model, "messages": [user(FACTS)], "response_format": City} | more
+
+    @classmethod
+    def object(cls, model):
+        completion = CLIENT.chat.completions.parse(**cls.object_parameters(model))
         return completion.choices[0].message.parsed.model_dump()
 
-    @staticmethod
-    def streamed_object(model):
-        with CLIENT.chat.completions.stream(
-            model=model, messages=[user()], response_format=City, extra_body=extra(model)
-        ) as stream:
+    @classmethod
+    def streamed_object(cls, model):
+        with CLIENT.chat.completions.stream(**cls.object_parameters(model)) as stream:
             return stream.get_final_completion().choices[0].message.parsed.model_dump()
 
     @classmethod
@@ -201,14 +202,16 @@ class Responses(Chat):
         return story
 
     @classmethod
+    def object_parameters(cls, model):
+        return cls.parameters(model, [user(FACTS)], {"text_format": City} | STORIES.get("parameters", {}))
+
+    @classmethod
     def object(cls, model):
-        return CLIENT.responses.parse(
-            **cls.parameters(model, [user()], {"text_format": City})
-        ).output_parsed.model_dump()
+        return CLIENT.responses.parse(**cls.object_parameters(model)).output_parsed.model_dump()
 
     @classmethod
     def streamed_object(cls, model):
-        with CLIENT.responses.stream(**cls.parameters(model, [user()], {"text_format": City})) as stream:
+        with CLIENT.responses.stream(**cls.object_parameters(model)) as stream:
             return stream.get_final_response().output_parsed.model_dump()
 
     @classmethod
@@ -229,8 +232,8 @@ class Responses(Chat):
         return {"class": last.type, "status": status, "text": text}
 
 
-def user():
-    return {"role": "user", "content": PROMPT}
+def user(content=PROMPT):
+    return {"role": "user", "content": content}
 
 
 def extra(model):

@@ -8,6 +8,8 @@ const { z } = load("zod");
 
 export const STORIES = JSON.parse(process.env.STORIES);
 export const { origin: ORIGIN, token: TOKEN, prompt: PROMPT = "Hello there" } = STORIES;
+/** What an object is to be made of. */
+export const FACTS = STORIES.facts ?? PROMPT;
 export const MAX_TOKENS = STORIES.max_tokens ?? 4096;
 export const EXTRA = STORIES.extra ?? {};
 

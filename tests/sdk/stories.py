@@ -9,6 +9,8 @@ import pydantic
 STORIES = json.loads(os.environ["STORIES"])
 ORIGIN, TOKEN = STORIES["origin"], STORIES["token"]
 PROMPT = STORIES.get("prompt", "Hello there")
+# What an object is to be made of.
+FACTS = STORIES.get("facts", PROMPT)
 MAX_TOKENS = STORIES.get("max_tokens", 4096)
 
 WEATHER = {
