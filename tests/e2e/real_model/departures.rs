@@ -62,7 +62,7 @@ each_db! {
         let departures = model.departures().await;
         let stage = Stage::new(database, &model).await;
         let mut expected = Vec::new();
-        for client in Client::official() {
+        for client in Client::official_on(database) {
             let seen = stage.tell(client, stories(client, &departures.url())).await;
             for api in client.apis {
                 check(client, api, &seen["misbehaving"][api]);

@@ -3,7 +3,7 @@
 use llm_api_testkit::{RealModel, each_db};
 use serde_json::{Value, json};
 
-use super::clients::{CLIENTS, Client, Library};
+use super::clients::{Client, Library};
 use super::{Counts, MODEL, Stage};
 
 /// With the object's members in it, for the model is small.
@@ -57,7 +57,7 @@ each_db! {
     async fn a_tool_is_called_and_an_object_is_made(database: Database) {
         let stage = Stage::new(database, RealModel::shared().await).await;
         let mut told = Vec::new();
-        for client in &CLIENTS {
+        for client in Client::on(database) {
             let models = json!({ "calls": MODEL, "object": MODEL });
             let stories = json!({
                 "prompt": RealModel::TOOL_QUESTION, "facts": FACTS, "max_tokens": 48,

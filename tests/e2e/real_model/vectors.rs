@@ -31,7 +31,7 @@ each_db! {
 
         let stage = Stage::new(database, model).await;
         let mut asked = 0;
-        for client in Client::official().filter(|client| client.library != Library::Anthropic) {
+        for client in Client::official_on(database).filter(|client| client.library != Library::Anthropic) {
             let seen = stage.tell(client, json!({ "families": {}, "embeddings": [MODEL] })).await;
             let vectors = seen["embeddings"][MODEL].as_array().unwrap_or_else(|| panic!("{}: {seen}", client.script));
             assert_eq!(vectors.len(), own.len());
