@@ -140,6 +140,15 @@ pub async fn run_sdk(name: &str, stories: &Value) -> Finished {
     run(&script("sdk/run"), dir.path(), &[name], &[("STORIES", &stories.to_string())], "").await
 }
 
+/// What of a list of `{place, document, schema, value}` does not keep the vendors' official schemas
+/// (`tests/schemas/check.py` has the documents), a line each; empty where all of it does.
+pub async fn schema_faults(cases: &Value) -> String {
+    let dir = TempDir::new();
+    let ended = run(&script("schemas/run"), dir.path(), &[], &[], &cases.to_string()).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    ended.stdout
+}
+
 pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name)
 }

@@ -26,7 +26,7 @@ pub use app::{Database, ENCRYPTION_KEY, Person, TestApp};
 pub use bucket::FakeBucket;
 pub use client::{Http, HttpError, HttpReply, HttpRequest};
 pub use collector::{Batch, FakeCollector};
-pub use counterparts::{RealModel, run_sdk};
+pub use counterparts::{RealModel, run_sdk, schema_faults};
 pub use lambda::{FunctionProcess, LambdaGateway, LambdaReply, LambdaRuntime, LambdaStream, LambdaWatch};
 pub use nginx::Nginx;
 pub use pgbouncer::{Pooler, Pooling};

@@ -168,7 +168,7 @@ impl StreamWriter {
     }
 
     /// Appends the last words of a stream that broke off: an error in the caller's format, and nothing that looks
-    /// complete. `error` is the format's own error object.
+    /// complete. `error` is what the format tells an error with: OpenAI's object, or Anthropic's whole error body.
     pub fn fail(&mut self, error: &Value, out: &mut Vec<u8>) {
         match &mut self.0 {
             WriterOf::OpenaiChat(writer) => writer.fail(error, out),

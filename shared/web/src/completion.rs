@@ -7,7 +7,7 @@ use llm_api_relay::{CompletionCall, CompletionEvent, CompletionReply, Relay, Ser
 use llm_api_translate::{Format, OnUnsupported};
 use llm_api_upstream::wire::{RequestBody, Wanted};
 
-use crate::{ApiError, HEARTBEAT, check_json, event_stream, family::error_object};
+use crate::{ApiError, HEARTBEAT, check_json, event_stream, family::error_in_stream};
 
 /// By which a client says what becomes of members that the provider cannot be given: `refuse` (the default) or `drop`.
 const UNSUPPORTED: &str = "x-llm-api-unsupported";
@@ -64,7 +64,7 @@ impl Endpoint {
         let format = call.body.format();
         let reply = relay.complete_stream(call).await?;
         let has_failed = |event: &CompletionEvent| matches!(event, CompletionEvent::Failed { .. });
-        let response = event_stream(reply.content, has_failed, move |event| write(format, event));
+        let response = event_stream(reply.content, has_failed, move |event| write(format, subject, event));
         Ok(told(response, reply.served))
     }
 }
@@ -87,11 +87,13 @@ fn on_unsupported(headers: &HeaderMap) -> Result<OnUnsupported, ApiError> {
 }
 
 /// A stream that breaks ends with an error and without the event that ends a whole one: it must not look complete.
-fn write(format: Format, event: CompletionEvent) -> Bytes {
+fn write(format: Format, subject: Subject, event: CompletionEvent) -> Bytes {
     match event {
         CompletionEvent::Events(bytes) => bytes,
         CompletionEvent::Heartbeat => Bytes::from_static(HEARTBEAT),
-        CompletionEvent::Failed { error, closing } => closing.write(&error_object(format, error.into())),
+        CompletionEvent::Failed { error, closing } => {
+            closing.write(&error_in_stream(format, error.into(), &subject.request.to_string()))
+        }
     }
 }
 

@@ -43,9 +43,7 @@ pub(crate) fn render(parts: &Parts, family: Family, request_id: &str) -> Respons
     let body = match family {
         Family::Native => json!(native()),
         Family::Openai => json!({ "error": error(), "code": parts.code, "request_id": request_id }),
-        Family::Anthropic => {
-            json!({ "type": "error", "error": anthropic_object(parts), "code": parts.code, "request_id": request_id })
-        }
+        Family::Anthropic => anthropic_body(parts, request_id),
         Family::Shared => {
             let ErrorBody { detail, code, request_id } = native();
             json!({ "detail": detail, "error": error(), "code": code, "request_id": request_id })
@@ -63,13 +61,17 @@ pub(crate) fn render(parts: &Parts, family: Family, request_id: &str) -> Respons
     response
 }
 
-/// The `error` object of a vendor's format, as it stands in bodies and in streams.
-pub(crate) fn error_object(format: Format, error: ApiError) -> Value {
+/// What a stream that breaks off tells last: OpenAI's error object, or Anthropic's whole error body.
+pub(crate) fn error_in_stream(format: Format, error: ApiError, request_id: &str) -> Value {
     let parts = error.into_parts();
     match format {
-        Format::AnthropicMessages => anthropic_object(&parts),
+        Format::AnthropicMessages => anthropic_body(&parts, request_id),
         _ => openai_object(&parts),
     }
+}
+
+fn anthropic_body(parts: &Parts, request_id: &str) -> Value {
+    json!({ "type": "error", "error": anthropic_object(parts), "code": parts.code, "request_id": request_id })
 }
 
 fn anthropic_object(parts: &Parts) -> Value {

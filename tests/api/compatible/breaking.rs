@@ -29,6 +29,7 @@ each_db! {
                         Caller::Messages => {
                             assert_eq!(last["type"], "error", "{place}: {last}");
                             assert!(last["error"]["message"].is_string(), "{place}: {last}");
+                            assert_eq!(last["request_id"], id.to_string(), "{place}");
                         }
                         Caller::Responses if last["type"] == "error" => {
                             assert!(last["message"].is_string(), "{place}: {last}");

@@ -8,6 +8,7 @@ mod naming;
 mod passing;
 mod refusing;
 mod routing;
+mod schemas;
 mod translating;
 
 use llm_api_testkit::{HttpReply, Person, TestApp};

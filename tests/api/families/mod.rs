@@ -38,7 +38,7 @@ const ANTHROPIC_OAUTH: Account = account("anthropic", "oauth_token", "authorizat
 pub(crate) const GOOGLE: Account = account("google", "api_key", "x-goog-api-key", "", GEMINI);
 const GOOGLE_OAUTH: Account = account("google", "oauth_token", "authorization", "Bearer ", GEMINI);
 const AZURE: Account = account("azure", "endpoint_key", "api-key", "", DEPLOYMENT);
-const HUGGINGFACE: Account = account("huggingface", "api_key", "authorization", "Bearer ", CHAT);
+pub(crate) const HUGGINGFACE: Account = account("huggingface", "api_key", "authorization", "Bearer ", CHAT);
 
 const ACCOUNTS: [Account; 7] = [OPENAI, ANTHROPIC, ANTHROPIC_OAUTH, GOOGLE, GOOGLE_OAUTH, AZURE, HUGGINGFACE];
 /// One of each provider.

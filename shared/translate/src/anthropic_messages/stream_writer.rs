@@ -171,11 +171,7 @@ impl State {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
-        if error.get("type").is_some_and(|kind| kind == "error") && error.get("error").is_some() {
-            send("error", error, out);
-        } else {
-            send("error", &json!({"type": "error", "error": error, "request_id": null}), out);
-        }
+        send("error", error, out);
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {

@@ -101,7 +101,9 @@ pub(crate) fn written(streamed: &Streamed, caller: Format) -> String {
 fn error(caller: Format) -> Value {
     let message = "The provider broke off.";
     match caller {
-        Format::AnthropicMessages => json!({"type": "api_error", "message": message}),
+        Format::AnthropicMessages => {
+            json!({"type": "error", "error": {"type": "api_error", "message": message}, "request_id": null})
+        }
         _ => json!({"message": message, "type": "server_error", "param": null, "code": "upstream_error"}),
     }
 }

@@ -110,10 +110,7 @@ impl PassingStream {
     /// The last words of a stream that broke off, in its own grammar: an error, and nothing that looks complete.
     fn closing(self, error: &Value) -> Bytes {
         let text = match self.format {
-            Format::AnthropicMessages => {
-                let event = serde_json::json!({ "type": "error", "error": error });
-                format!("event: error\ndata: {event}\n\n")
-            }
+            Format::AnthropicMessages => format!("event: error\ndata: {error}\n\n"),
             Format::OpenaiResponses => self.failed_response(error),
             Format::OpenaiChat | Format::GoogleGemini | Format::BedrockConverse | Format::OllamaChat => {
                 format!("data: {}\n\n", serde_json::json!({ "error": error }))
@@ -177,7 +174,8 @@ pub enum Closing {
 }
 
 impl Closing {
-    /// `error` is the error object of the stream's format: what stands under `error` in its error bodies.
+    /// `error` is what the stream's format tells an error with: OpenAI's object, which stands under `error` in its bodies,
+    /// or Anthropic's whole body.
     pub fn write(self, error: &Value) -> Bytes {
         match self {
             Self::Passing(stream) => stream.closing(error),

@@ -339,19 +339,15 @@ fn a_block_without_its_beginning_is_read() {
 fn a_stream_that_broke_off_ends_in_an_error() {
     let error = json!({"type": "overloaded_error", "message": "Overloaded"});
     let whole = json!({"type": "error", "error": error, "request_id": "req_1"});
-    for (given, expected) in
-        [(&whole, whole.clone()), (&error, json!({"type": "error", "error": error, "request_id": null}))]
-    {
-        let mut writer = StreamWriter::new(&asking(Format::AnthropicMessages), stamp());
-        let mut out = Vec::new();
-        writer.write(Event::Text("Half".into()), &mut out);
-        writer.fail(given, &mut out);
-        writer.write(Event::End, &mut out);
-        writer.fail(given, &mut out);
-        let events = parsed(&out);
-        assert_eq!(events.iter().filter(|event| event["type"] == "error").count(), 1);
-        assert_eq!(events.last(), Some(&expected));
-    }
+    let mut writer = StreamWriter::new(&asking(Format::AnthropicMessages), stamp());
+    let mut out = Vec::new();
+    writer.write(Event::Text("Half".into()), &mut out);
+    writer.fail(&whole, &mut out);
+    writer.write(Event::End, &mut out);
+    writer.fail(&whole, &mut out);
+    let events = parsed(&out);
+    assert_eq!(events.iter().filter(|event| event["type"] == "error").count(), 1);
+    assert_eq!(events.last(), Some(&whole));
 }
 
 /// Calls of whole objects, their pieces shuffled among each other, with texts between them.
