@@ -62,7 +62,7 @@ impl Caller {
 struct Cases(Vec<Value>);
 
 impl Cases {
-    fn add(&mut self, place: &str, (document, schema): Schema, value: Value) {
+    fn add(&mut self, place: &str, (document, schema): Schema, value: &Value) {
         self.0.push(json!({ "place": place, "document": document, "schema": schema, "value": value }));
     }
 
@@ -70,18 +70,18 @@ impl Cases {
     async fn add_reply(&mut self, place: &str, caller: Caller, is_ours: bool, reply: HttpReply) {
         if reply.status != 200 {
             assert!(!place.contains("echo"), "{place}: {}", reply.status);
-            return self.add(place, caller.error_schema(), reply.json().await);
+            return self.add(place, caller.error_schema(), &reply.json().await);
         }
         if reply.header("content-type").starts_with("text/event-stream") {
             for event in parsed(&reply.data().await) {
                 let schema = caller.event_schema(&event);
                 // The last word of a stream that breaks off is ours, whoever said the rest.
                 if is_ours || schema == caller.error_schema() {
-                    self.add(place, schema, event);
+                    self.add(place, schema, &event);
                 }
             }
         } else if is_ours {
-            self.add(place, caller.reply_schema(), reply.json().await);
+            self.add(place, caller.reply_schema(), &reply.json().await);
         }
     }
 
@@ -121,11 +121,11 @@ each_db! {
         let body = json!({ "model": "google:gemini-embedding-001", "input": ["a", "b"] });
         let reply = app.post("/v1/embeddings", &ada.token, body).await;
         assert_eq!(reply.status, 200);
-        cases.add("vectors", ("openai", "CreateEmbeddingResponse"), reply.json().await);
+        cases.add("vectors", ("openai", "CreateEmbeddingResponse"), &reply.json().await);
         let counted = app.post("/v1/messages/count_tokens", &ada.token, Caller::Messages.hello("openai:echo")).await;
-        cases.add("a count", ("anthropic", "CountMessageTokensResponse"), counted.json().await);
+        cases.add("a count", ("anthropic", "CountMessageTokensResponse"), &counted.json().await);
         let models = app.get("/v1/models", &ada.token).await.json().await;
-        cases.add("models", ("openai", "ListModelsResponse"), models);
+        cases.add("models", ("openai", "ListModelsResponse"), &models);
 
         assert!(cases.0.len() > 300, "{}", cases.0.len());
         let faults = schema_faults(&cases.0.into()).await;
