@@ -7,7 +7,7 @@ use llm_api_testkit::{Database, FakeProvider, HttpReply, MODELS, Person, TestApp
 use serde_json::{Value, json};
 
 /// No test waits longer than this for work that goes on behind a reply.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An Ollama server, us in front of it, and somebody who uses it.
 async fn start(database: Database) -> (FakeProvider, TestApp, Person) {

@@ -22,7 +22,7 @@ const SESSIONS: &str = "/v1/sessions";
 const IMAGE: &str = "data:image/png;base64,iVBORw0KGgo=";
 
 /// No test waits longer than this for an exchange.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Ada, who has a key for OpenAI.
 async fn start(database: Database, settings: &[(&str, &str)]) -> (TestApp, Person) {

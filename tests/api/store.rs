@@ -22,7 +22,7 @@ use llm_api_testkit::Database;
 use crate::database::OpenDatabase;
 
 /// No test waits longer than this for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A database of its own that several processes may open, under a hand-moved clock.
 struct House {

@@ -16,7 +16,7 @@ pub(crate) const COUNTED: TokenUsage = TokenUsage {
 };
 
 /// No test waits longer than this for a row.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// All rows of one person.
 pub(crate) async fn rows_of(app: &TestApp, person: &Person) -> Vec<Request> {

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use crate::support::{Site, chat, get, sign_in, store_key};
 
 /// Longer than the server itself waits for anything here.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn server(envs: &[(&str, &str)]) -> Server {
     Server::start(&target_binary("llm-api"), envs).await
@@ -36,7 +36,7 @@ async fn a_header_that_never_ends_is_given_ten_seconds() {
     let half = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ";
     let (half, word, silence) = tokio::join!(raw(&server, half), raw(&server, b"PRI"), raw(&server, b""));
     let took = begun.elapsed();
-    assert!(took >= Duration::from_secs(9) && took < Duration::from_secs(15), "{took:?}");
+    assert!(took >= Duration::from_secs(9) && took < Duration::from_secs(20), "{took:?}");
     assert!(half.is_empty() || half.starts_with("HTTP/1.1 408 "), "{half}");
     assert_eq!((word.as_str(), silence.as_str()), ("", ""));
     assert_eq!(server.http().get("/health").send().await.status, 200);

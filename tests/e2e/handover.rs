@@ -24,7 +24,7 @@ use tokio::{
 use crate::support::{Site, chat, eventually, get, question, sign_in, store_key};
 
 /// For what a test waits for from another process.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// No request may take longer while servers change: the machine may be busy.
 const LONGEST: Duration = Duration::from_secs(5);
 const WORKERS: usize = 4;

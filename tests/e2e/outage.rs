@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use llm_api_domain::RequestStatus;
-use llm_api_testkit::{Cluster, Database, Server, Tls};
+use llm_api_testkit::{Cluster, Database, Server, Tls, free_port};
 use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -35,8 +35,9 @@ struct Wire {
 
 impl Wire {
     async fn lay() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
+        // It is bound again later, and nobody else may have taken it.
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let state = watch::Sender::new(State::Up);
         let mut running = JoinSet::new();
         running.spawn(serve(address, listener, state.subscribe()));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub(crate) const PASSWORD: &str = "a long and quiet afternoon";
 
 /// No story waits longer than this for something that happens in another process.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One installation: settings and data that outlive its servers, functions and commands.
 pub(crate) struct Site {

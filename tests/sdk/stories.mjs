@@ -46,7 +46,7 @@ export function check(condition, what) {
 
 /** Waits until the provider has seen a client leave. */
 export async function clientLeft() {
-  const reply = await fetch(STORIES.departure_url, { signal: AbortSignal.timeout(30_000) });
+  const reply = await fetch(STORIES.departure_url, { signal: AbortSignal.timeout(60_000) });
   return reply.status === 200;
 }
 

@@ -39,7 +39,7 @@ def seen(*, text="", thought="", calls=(), finish=None, usage=()) -> dict:
 
 def client_left() -> bool:
     """Waits until the provider has seen a client leave."""
-    with urllib.request.urlopen(STORIES["departure_url"], timeout=30) as reply:
+    with urllib.request.urlopen(STORIES["departure_url"], timeout=60) as reply:
         return reply.status == 200
 
 

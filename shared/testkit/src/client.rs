@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 /// No test waits longer than this for a head or for the next piece of a body.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 pub type HttpError = Box<dyn std::error::Error + Send + Sync>;
 

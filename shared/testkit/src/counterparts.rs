@@ -17,7 +17,7 @@ use crate::serve::{Body, Loopback, full, listen, serve};
 use crate::temp::TempDir;
 
 /// A model that has not noticed within this time that its client left never will: its answer would take longer to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The server looks after its clients once nothing has happened for a second, and a question is something.
 const LOOK: Duration = Duration::from_millis(1600);
 

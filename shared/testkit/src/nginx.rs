@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::process::free_port;
+use crate::port::free_port;
 
 const SITE: &str = include_str!("../../../deploy/nginx/llm-api.conf");
 const SUPERVISOR: &str = include_str!("nginx.sh");

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Stdio};
 
+use crate::port::free_port;
 use crate::postgres::{Cluster, Tls, as_server_user};
-use crate::process::free_port;
 
 const SUPERVISOR: &str = include_str!("pgbouncer.sh");
 const MISSING: &str = "the tests need PgBouncer: apt-get install -y pgbouncer";

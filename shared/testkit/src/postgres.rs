@@ -1,7 +1,6 @@
 //! One temporary PostgreSQL cluster per test process, one database per test.
 
 use std::io::{BufRead, BufReader, PipeReader, Read, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use crate::port::free_port;
 use crate::temp::random_hex;
 
 const SUPERVISOR: &str = include_str!("postgres.sh");
@@ -171,9 +171,7 @@ impl Supervisor {
 
     fn start_server(&mut self) -> u16 {
         for _ in 0..5 {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            let port = listener.local_addr().expect("a bound listener").port();
-            drop(listener);
+            let port = free_port();
             writeln!(self.stdin, "{port}").expect("a living supervisor");
             if self.line() == "started" {
                 return port;

@@ -10,10 +10,13 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use crate::client::Http;
+use crate::port::free_port;
 use crate::temp::TempDir;
 
 /// How long a start or an end may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long the last of the output is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
 /// A binary of this workspace: they lie in the folder above the test programs'.
@@ -99,11 +102,11 @@ impl Process {
 
     /// Waits for its end and for the last of its output.
     pub(crate) async fn wait(&mut self) -> ExitStatus {
-        let status = tokio::time::timeout(PATIENCE * 4, self.child.wait()).await;
+        let status = tokio::time::timeout(PATIENCE * 2, self.child.wait()).await;
         let status = status.unwrap_or_else(|_| panic!("it does not end:\n{}", self.stderr())).expect("a child of ours");
         for output in [&mut self.stdout, &mut self.stderr] {
             // A grandchild may hold the pipe open: then what came so far is all there is.
-            let _ = tokio::time::timeout(PATIENCE, &mut output.reader).await;
+            let _ = tokio::time::timeout(LAST_WORDS, &mut output.reader).await;
         }
         status
     }
@@ -257,10 +260,4 @@ async fn wait_for_health(process: &mut Process, base_url: &str) {
     };
     let in_time = tokio::time::timeout(PATIENCE, answers).await.is_ok();
     assert!(in_time, "the server does not answer:\n{}{}", process.stdout(), process.stderr());
-}
-
-/// A port that nothing listens on at this moment.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound listener").port()
 }

@@ -29,7 +29,7 @@ use crate::serve::{Body, Loopback, full, listen, serve};
 const DEPARTURE: &str = "/script/departure";
 
 /// No test waits longer than this for something to happen at the provider.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The models, each a behaviour, the same in every family. A vendor's prefix (`gpt-`, `claude-`, `gemini-`, `grok-`,
 /// `deepseek-`, `llama-`) changes nothing: `claude-echo` is `echo`.

@@ -4,6 +4,7 @@ mod bucket;
 mod counterparts;
 mod lambda;
 mod pgbouncer;
+mod port;
 mod postgres;
 mod process;
 mod provider;

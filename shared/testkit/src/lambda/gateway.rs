@@ -25,7 +25,7 @@ use crate::serve::{Body, Loopback, Reset, full, listen, pieces, serve};
 /// Not part of any API.
 const DEPARTURE: &str = "/gateway/departure";
 /// No test waits longer than this for a client to leave.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A gateway on a free port with every function behind it. A function is started when a request finds none that is idle,

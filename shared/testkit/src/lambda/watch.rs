@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::client::Http;
 use crate::counterparts::script;
-use crate::process::{Process, free_port, target_binary};
+use crate::port::free_port;
+use crate::process::{Process, target_binary};
 use crate::temp::TempDir;
 
 /// At the very first time it is installed by the start.
