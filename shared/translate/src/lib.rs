@@ -38,5 +38,7 @@ pub use request::{
     ToolChoice, ToolResult,
 };
 pub use signature::Signature;
-pub use translate::{Stamp, StreamReader, StreamWriter, read_reply, read_request, write_reply, write_request};
+pub use translate::{
+    DROPPED_COMMENT, Stamp, StreamReader, StreamWriter, read_reply, read_request, write_reply, write_request,
+};
 pub use unsaid::Written;

@@ -57,7 +57,7 @@ const AND_MORE: &str = "...";
 const LONGEST_NAME: usize = 200;
 
 /// As a header can hold it: members that nobody knows may have any name.
-fn printable(path: &str) -> String {
+pub(crate) fn printable(path: &str) -> String {
     let letters = path.chars().take(LONGEST_NAME);
     letters.fold(String::new(), |mut text, letter| {
         if matches!(letter, ' '..='~') {

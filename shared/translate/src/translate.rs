@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     Event, Format, Losses, Malformed, Reply, Request, Unreadable, Unsupported, anthropic_messages, bedrock_converse,
     google_gemini, ollama_chat, openai_chat, openai_responses,
-    unsaid::{self, Written},
+    unsaid::{self, Unsaid, Written},
 };
 
 /// What we call the reply to its caller.
@@ -131,10 +131,16 @@ impl StreamReader {
     }
 }
 
-/// Writes a stream for a caller, as bytes of `text/event-stream`. What the caller's format has no place for is left out:
-/// by then nothing can be told beside the stream.
+/// What a comment line in a stream begins with that names a part which is left out.
+pub const DROPPED_COMMENT: &str = ": x-llm-api-dropped: ";
+
+/// Writes a stream for a caller, as bytes of `text/event-stream`. What the caller's format has no place for is left out
+/// and named in a comment line in its place: the headers are sent by then, and clients pass comments over.
 #[derive(Debug)]
-pub struct StreamWriter(WriterOf);
+pub struct StreamWriter {
+    writer: WriterOf,
+    unsaid: Unsaid,
+}
 
 #[derive(Debug)]
 enum WriterOf {
@@ -146,7 +152,8 @@ enum WriterOf {
 impl StreamWriter {
     /// `None` for a format that no caller speaks.
     pub fn new(format: Format, request: &Request, stamp: Stamp) -> Option<Self> {
-        Some(Self(match format {
+        let unsaid = Unsaid::new(format, request);
+        let writer = match format {
             Format::OpenaiChat => WriterOf::OpenaiChat(Box::new(openai_chat::StreamWriter::new(request, stamp))),
             Format::OpenaiResponses => {
                 WriterOf::OpenaiResponses(Box::new(openai_responses::StreamWriter::new(request, stamp)))
@@ -155,12 +162,18 @@ impl StreamWriter {
                 WriterOf::AnthropicMessages(anthropic_messages::StreamWriter::new(request, stamp))
             }
             Format::GoogleGemini | Format::BedrockConverse | Format::OllamaChat => return None,
-        }))
+        };
+        Some(Self { writer, unsaid })
     }
 
     /// Appends what the caller reads of one event. After [`Event::End`] the stream is complete.
     pub fn write(&mut self, event: Event, out: &mut Vec<u8>) {
-        match &mut self.0 {
+        for name in self.unsaid.event(&event) {
+            for piece in [DROPPED_COMMENT, name, "\n\n"] {
+                out.extend_from_slice(piece.as_bytes());
+            }
+        }
+        match &mut self.writer {
             WriterOf::OpenaiChat(writer) => writer.write(event, out),
             WriterOf::OpenaiResponses(writer) => writer.write(event, out),
             WriterOf::AnthropicMessages(writer) => writer.write(event, out),
@@ -170,7 +183,7 @@ impl StreamWriter {
     /// Appends the last words of a stream that broke off: an error in the caller's format, and nothing that looks
     /// complete. `error` is what the format tells an error with: OpenAI's object, or Anthropic's whole error body.
     pub fn fail(&mut self, error: &Value, out: &mut Vec<u8>) {
-        match &mut self.0 {
+        match &mut self.writer {
             WriterOf::OpenaiChat(writer) => writer.fail(error, out),
             WriterOf::OpenaiResponses(writer) => writer.fail(error, out),
             WriterOf::AnthropicMessages(writer) => writer.fail(error, out),

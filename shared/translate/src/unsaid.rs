@@ -3,7 +3,8 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::{Format, Part, Reply, Request, openai_chat};
+use crate::loss::printable;
+use crate::{Event, Format, Part, Reply, Request, openai_chat};
 
 /// A whole reply for a caller. As JSON it is its body.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,31 +20,78 @@ impl Serialize for Written {
     }
 }
 
-/// What the writer of `format` leaves out of `reply`. Pictures and sounds are not among it: where they have no place they
-/// are told of in words.
-pub(crate) fn unsaid(format: Format, reply: &Reply, request: &Request) -> Vec<String> {
-    let mut unsaid: Vec<String> = Vec::new();
-    let mut calls = 0;
-    for part in &reply.parts {
-        let name = match part {
-            Part::Native { format: own, value } if *own != format => name(value),
-            Part::Text(text) if !text.annotations.iter().all(|source| has_place(source, format)) => "annotations",
-            Part::ToolCall(_) => {
-                calls += 1;
-                // The older form of calls has a place for one.
-                if calls == 1 || !openai_chat::wants_older_calls(request) {
-                    continue;
-                }
-                "tool_calls"
-            }
-            _ => continue,
-        };
-        let name = format!("reply.{name}");
-        if !unsaid.contains(&name) {
-            unsaid.push(name);
+/// No reply has more kinds of parts; a provider that names more is not followed.
+const MOST_NAMES: usize = 48;
+
+/// Collects what the writer of a format leaves out, each kind once. Pictures and sounds are not among it: where they have
+/// no place they are told of in words.
+#[derive(Debug)]
+pub(crate) struct Unsaid {
+    format: Format,
+    /// The older form of calls has a place for one.
+    single_call: bool,
+    calls: usize,
+    names: Vec<String>,
+}
+
+impl Unsaid {
+    pub(crate) fn new(format: Format, request: &Request) -> Self {
+        Self { format, single_call: openai_chat::wants_older_calls(request), calls: 0, names: Vec::new() }
+    }
+
+    pub(crate) fn part(&mut self, part: &Part) {
+        match part {
+            Part::Native { format, value } => self.native(*format, value),
+            Part::Text(text) => text.annotations.iter().for_each(|source| self.source(source)),
+            Part::ToolCall(_) => self.call(),
+            _ => {}
         }
     }
-    unsaid
+
+    /// As much of it as an event has: what is left out since the call before.
+    pub(crate) fn event(&mut self, event: &Event) -> &[String] {
+        let known = self.names.len();
+        match event {
+            Event::Native { format, value } => self.native(*format, value),
+            Event::Annotation(source) => self.source(source),
+            Event::ToolCall { .. } => self.call(),
+            _ => {}
+        }
+        self.names.get(known..).unwrap_or_default()
+    }
+
+    fn native(&mut self, own: Format, value: &Value) {
+        if own != self.format {
+            self.add(name(value));
+        }
+    }
+
+    fn source(&mut self, source: &Value) {
+        if !has_place(source, self.format) {
+            self.add("annotations");
+        }
+    }
+
+    fn call(&mut self) {
+        self.calls += 1;
+        if self.calls > 1 && self.single_call {
+            self.add("tool_calls");
+        }
+    }
+
+    fn add(&mut self, name: &str) {
+        let name = printable(&format!("reply.{name}"));
+        if self.names.len() < MOST_NAMES && !self.names.contains(&name) {
+            self.names.push(name);
+        }
+    }
+}
+
+/// What the writer of `format` leaves out of `reply`.
+pub(crate) fn unsaid(format: Format, reply: &Reply, request: &Request) -> Vec<String> {
+    let mut unsaid = Unsaid::new(format, request);
+    reply.parts.iter().for_each(|part| unsaid.part(part));
+    unsaid.names
 }
 
 /// What a provider calls a part of its own: its type, or the one member that it has.
@@ -92,6 +140,14 @@ mod tests {
         assert_eq!(of(Format::OpenaiChat), ["reply.server_tool_use", "reply.executableCode"]);
         assert_eq!(of(Format::AnthropicMessages), ["reply.executableCode", "reply.audio"]);
         assert_eq!(of(Format::OpenaiResponses).len(), 3);
+    }
+
+    #[test]
+    fn a_name_is_fit_for_a_header_and_there_are_not_too_many() {
+        let plain = Request::new(Format::OpenaiChat, "m");
+        let odd = |n: usize| native(Format::GoogleGemini, json!({"type": format!("x\r\ndata: {n}")}));
+        let named = unsaid(Format::OpenaiChat, &reply((0..100).map(odd).collect()), &plain);
+        assert_eq!((named.len(), named[0].as_str()), (MOST_NAMES, "reply.x\\u{d}\\u{a}data: 0"));
     }
 
     #[test]

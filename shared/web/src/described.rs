@@ -40,7 +40,7 @@ const SERVED: [Told; 4] = [
 const DROPPED: Told = (
     "X-LLM-API-Dropped",
     "What of the request the provider was not given, and what of its reply this format has no place for (`reply.…`); \
-     missing where all was carried",
+     missing where all was carried. In a stream what has no place is named by comments (`: x-llm-api-dropped: …`)",
 );
 const ANTHROPICS_ID: Told =
     ("request-id", "The id of the request, where Anthropic's SDKs look for it; the same as `X-Request-ID`");

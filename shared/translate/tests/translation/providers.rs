@@ -20,7 +20,8 @@ const UNSAID: &str = "\
 What the provider's own tools did (searches, code that it ran) has a place in its own format alone. The sources that they
 found are told in every format, as citations or annotations. Of a reply in one piece, what is left out is named in
 `X-LLM-API-Dropped`, as `reply.` and the provider's word for it. The headers of a stream are sent before anything of it is
-read: there the same parts are left out, and nothing names them. A picture that has no place is told of in words, in both.
+read: there a comment names each kind once, in its place: `: x-llm-api-dropped: reply.web_search_call`. Readers of
+server-sent events pass comments over. A picture that has no place is told of in words, in both.
 
 ";
 

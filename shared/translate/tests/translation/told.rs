@@ -1,11 +1,13 @@
 //! What the translation tells its callers beside the bodies.
 
 use llm_api_translate::{
-    Event, Format, Losses, Media, OnUnsupported, Part, Source, StreamWriter, read_request, write_request,
+    DROPPED_COMMENT, Event, Format, Losses, Media, OnUnsupported, Part, Source, StreamWriter, read_request,
+    write_request,
 };
 use serde_json::{Value, json};
 
 use crate::golden::{CALLERS, question, stamp};
+use crate::streams;
 
 fn dropped(caller: Format, body: &Value, target: Format) -> Vec<String> {
     let request = read_request(caller, body.to_string().as_bytes()).expect("a request");
@@ -52,6 +54,39 @@ fn what_a_model_draws_or_speaks_in_a_stream_is_never_passed_over() {
         assert!(text.contains(picture), "{text}");
         assert!(text.contains("[A sound that the model made is left out"), "{text}");
     }
+}
+
+/// In a stream as in one piece: every part of another provider's own is named, in its place and once.
+#[test]
+fn what_a_stream_leaves_out_is_named_in_a_comment() {
+    let mut named = 0;
+    for provider in Format::ALL {
+        for name in streams::of(provider) {
+            let streamed = streams::recorded(provider, &name);
+            for caller in CALLERS {
+                let written = streams::written(&streamed, caller);
+                let comments = written.lines().filter_map(|line| line.strip_prefix(DROPPED_COMMENT));
+                let told: Vec<&str> = comments.filter(|name| *name != "reply.annotations").collect();
+                let mut expected: Vec<String> = Vec::new();
+                for event in &streamed.events {
+                    if let Event::Native { format, value } = event
+                        && *format != caller
+                    {
+                        let members = value.as_object().expect("an object");
+                        let kind = members.get("type").and_then(Value::as_str);
+                        let name =
+                            format!("reply.{}", kind.or(members.keys().next().map(String::as_str)).expect("a name"));
+                        if !expected.contains(&name) {
+                            expected.push(name);
+                        }
+                    }
+                }
+                assert_eq!(told, expected, "{provider} {name} to {caller}");
+                named += told.len();
+            }
+        }
+    }
+    assert!(named > 0, "no recording has such a part");
 }
 
 /// Another provider's sources are given back without what is that provider's own.
