@@ -34,6 +34,10 @@ impl Flip {
                 continue;
             }
             let Some(new) = flipped(random, column, &row[place]) else { continue };
+            // Some numbers are one row's alone.
+            if column.kind == Kind::Int && rows.iter().any(|other| other[place] == new) {
+                continue;
+            }
             let key = table.key.iter().map(|&place| row[place].clone()).collect();
             return Self { table, column, key, old: row[place].clone(), new };
         }
